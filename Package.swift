@@ -13,6 +13,13 @@ let strictSettings: [SwiftSetting] = [
   .treatAllWarnings(as: .error),  // SE-0480
 ]
 
+func library(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, resources: resources, swiftSettings: strictSettings)
+}
+
 func tests(
   _ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil
 ) -> Target {
@@ -24,7 +31,11 @@ let package = Package(
   name: "baton",
   platforms: [.macOS(.v26)],
   targets: [
+    // The data plane.
+    library("KVCore"),
+
     // Tests.
+    tests("KVCoreTests", ["KVCore"]),
     tests("TidyTests", []),
   ]
 )

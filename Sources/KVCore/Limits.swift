@@ -1,0 +1,36 @@
+/// The named maximum of every queue, frame, pool, table and retry.
+///
+/// The relations between them are checked by `KVCoreTests`.
+package enum Limits {
+  /// DESIGN: payload bytes of one frame on the wire.
+  package static let maximumFramePayloadBytes = 256 << 10
+  /// Payload bytes of one frame before the handshake is complete.
+  package static let maximumHandshakePayloadBytes = 16 << 10
+  /// One message, put together from the frames that it was split over.
+  package static let maximumMessageBytes = 16 << 20
+  /// Streams that one side of one connection may have open at once.
+  package static let maximumStreamsPerConnection = 4_096
+  /// Connections that one service accepts at once.
+  package static let maximumConnections = 1_024
+
+  package static let maximumEngineNameBytes = 64
+  package static let maximumPromptTokens = 1 << 20
+  /// Blocks of one pool.
+  package static let maximumPoolBlocks = 1 << 24
+  /// One file of `ModelAssets`; less than a connection may hold unwritten.
+  package static let maximumModelAssetBytes = 48 << 20
+
+  /// How long prefill keeps blocks for a ticket that is neither released nor renewed.
+  package static let leaseMilliseconds = 30_000
+  /// How often decode renews what it borrows.
+  package static let leaseRenewalMilliseconds = 10_000
+
+  /// Requests that wait in one engine for their turn.
+  package static let maximumQueuedRequestsPerEngine = 1_024
+  /// Threads that compute in one engine; the kernels' thread team has room for as many.
+  package static let maximumThreadsPerEngine = 64
+  /// Sequences that one decode engine advances in one step.
+  package static let maximumBatchSequences = 64
+  /// Attempts in a row at one request that may fail without a new token, however long they take.
+  package static let maximumAttempts = 4
+}
