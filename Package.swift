@@ -31,11 +31,16 @@ let package = Package(
   name: "baton",
   platforms: [.macOS(.v26)],
   targets: [
+    // C: shims, generated code, kernels.
+    .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+
     // The data plane.
     library("KVCore"),
+    library("Platform", ["KVCore", "CLinux"]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
+    tests("PlatformTests", ["KVCore", "Platform"]),
     tests("TidyTests", []),
   ]
 )

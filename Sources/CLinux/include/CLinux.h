@@ -1,0 +1,116 @@
+/*
+ * What Baton needs of Linux and Swift cannot call by itself: functions behind feature macros,
+ * variadic ones (fcntl), macros (CMSG_*), and atomics on memory that is shared between processes.
+ *
+ * Every function retries when a signal interrupts it, and returns a negative errno on failure.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CLINUX_SEAL_SEAL 0x0001         /* F_SEAL_SEAL */
+#define CLINUX_SEAL_SHRINK 0x0002       /* F_SEAL_SHRINK */
+#define CLINUX_SEAL_GROW 0x0004         /* F_SEAL_GROW */
+#define CLINUX_SEAL_FUTURE_WRITE 0x0010 /* F_SEAL_FUTURE_WRITE */
+
+/* The text of an errno; strerror(3) may share its buffer between threads. */
+const char *_Nonnull clinux_error_text(int error);
+
+/*
+ * memfd_create(2) with sealing allowed, closed on exec, not executable where the kernel knows
+ * MFD_NOEXEC_SEAL (Linux 6.3); on 2 MiB hugetlb pages if `huge`. Behind _GNU_SOURCE.
+ */
+int clinux_memory_file(const char *_Nonnull name, int huge);
+
+/* fallocate(2): takes the pages now, so that a lack of huge pages is an error and no SIGBUS. */
+int clinux_allocate(int fd, size_t length);
+
+/* fcntl(2) F_ADD_SEALS and F_GET_SEALS: variadic. */
+int clinux_add_seals(int fd, int seals);
+int clinux_get_seals(int fd);
+
+/*
+ * mmap(2), shared, at an address that is a multiple of `alignment` (a power of two of at least
+ * one page): the kernel maps a huge page as one only where address and file offset agree.
+ */
+int clinux_map_shared(int fd, size_t length, int writable, size_t alignment,
+                      void *_Nullable *_Nonnull address);
+
+/*
+ * Asks for huge pages of `huge` bytes in a mapping that is aligned to them and not yet populated.
+ *
+ * madvise(2) MADV_HUGEPAGE works where the system's shmem_enabled allows it; MADV_COLLAPSE
+ * (Linux 6.1) whatever that says, but only where a page is present already, so a writable mapping
+ * gets the first page of each huge one before. Best effort: what cannot be huge stays as it is.
+ */
+void clinux_make_huge(void *_Nonnull address, size_t length, int writable, size_t page,
+                      size_t huge);
+
+/*
+ * Makes every page present: MADV_POPULATE_READ or _WRITE (Linux 5.14), before that a touch of
+ * each page. Where it can, it fails with an errno instead of a SIGBUS.
+ */
+int clinux_populate(void *_Nonnull address, size_t length, int writing, size_t page);
+
+/* pthread_setname_np(3) of the calling thread, at most 15 bytes: behind _GNU_SOURCE. */
+void clinux_name_thread(const char *_Nonnull name);
+
+/* eventfd(2), closed on exec and not blocking: not in Swift's module map. */
+int clinux_event(void);
+
+/*
+ * Unix sockets of type SOCK_SEQPACKET: connections, but every send arrives as one message.
+ * A name that starts with '@' is in the abstract namespace (unix(7)), any other is a path.
+ */
+int clinux_unix_socket(void);
+int clinux_unix_listen(int fd, const char *_Nonnull name, size_t length, int backlog);
+int clinux_unix_connect(int fd, const char *_Nonnull name, size_t length);
+int clinux_unix_accept(int fd);
+
+/* SO_RCVTIMEO and SO_SNDTIMEO (socket(7)): take a struct timeval through a void pointer. */
+int clinux_set_timeouts(int fd, unsigned milliseconds);
+
+/* SO_PEERCRED (unix(7)): struct ucred is behind _GNU_SOURCE. */
+int clinux_peer_credentials(int fd, pid_t *_Nonnull process, uid_t *_Nonnull user);
+
+/*
+ * sendmsg(2) of one message, with `passed` as SCM_RIGHTS unless it is negative: CMSG_* are macros.
+ */
+ssize_t clinux_send(int fd, const void *_Nonnull bytes, size_t length, int passed);
+
+/*
+ * recvmsg(2) of one message; `received` becomes the descriptor that came with it or -1. A message
+ * or control data that does not fit is -EMSGSIZE, and what came with it is closed.
+ */
+ssize_t clinux_receive(int fd, void *_Nonnull bytes, size_t capacity, int *_Nonnull received);
+
+/*
+ * One cache line per KV block, in memory that peers map: Swift's Atomic cannot live there.
+ *
+ * The stamp is odd while the block is written and even when it is final; 0 is never written.
+ */
+typedef struct clinux_block_line {
+    uint64_t stamp;
+    uint64_t reserved[7];
+} clinux_block_line;
+
+_Static_assert(sizeof(clinux_block_line) == 64, "one cache line per block");
+
+/* Writer, before the data: the odd stamp, then a fence that non-temporal stores do not pass. */
+void clinux_stamp_begin(clinux_block_line *_Nonnull line, uint64_t odd);
+
+/* Writer, after the data: drains non-temporal stores, then the even stamp with release. */
+void clinux_stamp_end(clinux_block_line *_Nonnull line, uint64_t even);
+
+/* The stamp, with acquire. */
+uint64_t clinux_stamp_load(const clinux_block_line *_Nonnull line);
+
+/*
+ * Reader, before and after the data: how many of the lines, from the first on, have the expected
+ * final stamp; `count` if all. An expected stamp that is odd or 0 never matches. The acquire
+ * fences keep the reads of the data on their side of the check.
+ */
+size_t clinux_stamps_match(const clinux_block_line *_Nonnull lines,
+                           const uint64_t *_Nonnull expected, size_t count);

@@ -1,0 +1,87 @@
+import CLinux
+import Glibc
+package import KVCore
+import Synchronization
+
+/// A thread of our own, for what blocks: the cooperative pool and event loops never do.
+package final class PlatformThread: Sendable {
+  private let handle: Mutex<pthread_t?>
+
+  private init(handle: pthread_t) { self.handle = Mutex(handle) }
+
+  /// Starts a thread that runs `body` and ends.
+  ///
+  /// - Parameter name: what `ps -L` and debuggers show; the kernel keeps 15 bytes of it.
+  ///
+  /// Throws `resourceExhausted` if the system gives no more threads.
+  package static func start(
+    name: String, _ body: @escaping @Sendable () -> Void
+  ) throws(BatonError) -> PlatformThread {
+    let work = unsafe Unmanaged.passRetained(Work(name: name, body: body))
+    var thread = pthread_t()
+    let error = unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        if let argument = unsafe argument {
+          unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue().run()
+        }
+        return nil
+      }, work.toOpaque())
+    guard error == 0 else {
+      unsafe work.release()
+      // EAGAIN is here a limit on threads, and no deadline.
+      throw BatonError(
+        errno: error == EAGAIN ? ENOMEM : error, call: "pthread_create", subject: name)
+    }
+    return PlatformThread(handle: thread)
+  }
+
+  /// Runs `body`, which may block, on a thread of its own and waits for it without blocking.
+  package static func run<Value: Sendable>(
+    name: String, _ body: @escaping @Sendable () throws -> Value
+  ) async throws -> Value {
+    try await withCheckedThrowingContinuation { continuation in
+      do throws(BatonError) {
+        _ = try start(name: name) {
+          continuation.resume(with: Result { try body() })
+        }
+      } catch {
+        continuation.resume(throwing: error)
+      }
+    }
+  }
+
+  /// Blocks until the thread has ended. The second call and a call from the thread itself return
+  /// at once.
+  package func join() {
+    let joined = handle.withLock { handle in
+      defer { handle = nil }
+      return handle
+    }
+    guard let joined else { return }
+    if pthread_equal(joined, pthread_self()) != 0 {
+      pthread_detach(joined)
+    } else {
+      pthread_join(joined, nil)
+    }
+  }
+
+  deinit {
+    if let thread = handle.withLock({ $0 }) { pthread_detach(thread) }
+  }
+
+  private final class Work: Sendable {
+    private let name: String
+    private let body: @Sendable () -> Void
+
+    init(name: String, body: @escaping @Sendable () -> Void) {
+      self.name = name
+      self.body = body
+    }
+
+    func run() {
+      unsafe clinux_name_thread(name)
+      body()
+    }
+  }
+}
