@@ -37,10 +37,12 @@ let package = Package(
     // The data plane.
     library("KVCore"),
     library("Platform", ["KVCore", "CLinux"]),
+    library("KVPool", ["KVCore", "Platform", "CLinux"]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
+    tests("KVPoolTests", ["KVCore", "KVPool", "Platform"]),
     tests("TidyTests", []),
   ]
 )
