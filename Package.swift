@@ -33,6 +33,9 @@ let package = Package(
   targets: [
     // C: shims, generated code, kernels.
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+    .target(
+      name: "CBatonWire",
+      linkerSettings: [.linkedLibrary("protobuf-c")]),
 
     // The data plane.
     library("KVCore"),
