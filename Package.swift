@@ -42,10 +42,14 @@ let package = Package(
     library("Platform", ["KVCore", "CLinux"]),
     library("KVPool", ["KVCore", "Platform", "CLinux"]),
 
+    // The control plane.
+    library("ControlProtocol", ["KVCore"]),
+
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
     tests("KVPoolTests", ["KVCore", "KVPool", "Platform"]),
+    tests("ControlProtocolTests", ["KVCore", "ControlProtocol"]),
     tests("TidyTests", []),
   ]
 )

@@ -1,0 +1,110 @@
+package import KVCore
+
+/// Proxy to decode: set up the link to this prefill engine now. Answered by `acknowledged`.
+package struct LinkPrepare: Hashable, Sendable {
+  package var engine: EngineID
+  package var addresses: [String]
+
+  package init(engine: EngineID, addresses: [String]) {
+    self.engine = engine
+    self.addresses = addresses
+  }
+}
+
+/// One registered region as its owner describes it to the other side.
+package struct RegionInfo: Hashable, Sendable {
+  package var key: RegionKey
+  package var length: ByteCount
+
+  package init(key: RegionKey, length: ByteCount) {
+    self.key = key
+    self.length = length
+  }
+}
+
+/// How one rank of one side of a link is reached. One case per transport.
+package enum EndpointInfo: Hashable, Sendable {
+  /// Same-node shared memory.
+  case sharedMemory(SharedMemoryEndpoint)
+
+  /// The name of the transport in metrics and on the command line.
+  package var transport: String {
+    switch self {
+    case .sharedMemory: "shm"
+    }
+  }
+}
+
+/// Where the regions' descriptor is fetched, and what is behind it.
+///
+/// The regions lie one after the other in one descriptor, each from a page boundary on.
+package struct SharedMemoryEndpoint: Hashable, Sendable {
+  /// A Unix socket: `@name` is abstract, anything else a path. Empty where nothing is offered.
+  package var socketName: String
+  /// 16 random bytes that open the socket once.
+  package var token: [UInt8]
+  package var regions: [RegionInfo]
+
+  package init(socketName: String, token: [UInt8], regions: [RegionInfo]) {
+    self.socketName = socketName
+    self.token = token
+    self.regions = regions
+  }
+}
+
+/// Decode to prefill, once per link. Answered by `linkOpened`.
+package struct LinkOpen: Hashable, Sendable {
+  package var link: LinkID
+  /// The decode side's endpoints, by rank.
+  package var endpoints: [EndpointInfo]
+
+  package init(link: LinkID, endpoints: [EndpointInfo]) {
+    self.link = link
+    self.endpoints = endpoints
+  }
+}
+
+package struct LinkOpened: Hashable, Sendable {
+  /// The prefill side's endpoints, by rank.
+  package var endpoints: [EndpointInfo]
+
+  package init(endpoints: [EndpointInfo]) { self.endpoints = endpoints }
+}
+
+/// Decode to prefill: this ticket is mine; tell me what is final. Answered by a stream of
+/// `prefillProgress`, at once with what is final already.
+package struct TicketClaim: Hashable, Sendable {
+  package var ticket: TicketID
+  package var link: LinkID
+  package var attempt: UInt32
+
+  package init(ticket: TicketID, link: LinkID, attempt: UInt32) {
+    self.ticket = ticket
+    self.link = link
+    self.attempt = attempt
+  }
+}
+
+/// Prefill to decode: whole blocks are final.
+package struct PrefillProgress: Hashable, Sendable {
+  /// The place in the ticket's list of the first block that `stamps` speaks of.
+  package var firstBlock: UInt32
+  /// The final stamps of the blocks from `firstBlock` on.
+  package var stamps: [UInt64]
+  /// In the last progress: prefill is done, `stamps` include the partly filled last block's.
+  package var completion: PrefillDone?
+
+  package init(firstBlock: UInt32, stamps: [UInt64], completion: PrefillDone?) {
+    self.firstBlock = firstBlock
+    self.stamps = stamps
+    self.completion = completion
+  }
+}
+
+/// Decode to prefill: these tickets' blocks are still wanted, or no longer. Answered by
+/// `acknowledged`.
+package struct LeaseTickets: Hashable, Sendable {
+  package var tickets: [TicketID]
+
+  package init(tickets: [TicketID]) { self.tickets = tickets }
+}
