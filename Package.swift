@@ -44,12 +44,14 @@ let package = Package(
 
     // The control plane.
     library("ControlProtocol", ["KVCore"]),
+    library("ControlWire", ["KVCore", "ControlProtocol", "CBatonWire"]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
     tests("KVPoolTests", ["KVCore", "KVPool", "Platform"]),
     tests("ControlProtocolTests", ["KVCore", "ControlProtocol"]),
+    tests("ControlWireTests", ["KVCore", "ControlProtocol", "ControlWire"]),
     tests("TidyTests", []),
   ]
 )

@@ -1,0 +1,154 @@
+internal import CBatonWire
+internal import ControlProtocol
+internal import KVCore
+
+extension LinkPrepare: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__LinkPrepare> {
+    let wire = unsafe arena.make(baton__v1__link_prepare__init)
+    unsafe wire.pointee.engine = arena.text(engine.name)
+    unsafe (wire.pointee.n_addresses, wire.pointee.addresses) = arena.texts(addresses)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__LinkPrepare>) throws(BatonError) {
+    self.init(
+      engine: try unsafe Field.engine(wire.pointee.engine, "LinkPrepare.engine"),
+      addresses: try unsafe Field.texts(
+        wire.pointee.n_addresses, wire.pointee.addresses, "LinkPrepare.addresses",
+        maximum: WireLimits.maximumAddresses))
+  }
+}
+
+extension RegionInfo: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__RegionInfo> {
+    let wire = unsafe arena.make(baton__v1__region_info__init)
+    unsafe wire.pointee.key = key.rawValue
+    unsafe wire.pointee.length = UInt64(length.rawValue)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__RegionInfo>) throws(BatonError) {
+    let length = unsafe wire.pointee.length
+    guard length <= UInt64(WireLimits.maximumRegionBytes) else {
+      throw BatonError(
+        .invalidArgument,
+        "RegionInfo.length is \(length), \(WireLimits.maximumRegionBytes) are allowed")
+    }
+    self.init(key: RegionKey(unsafe wire.pointee.key), length: ByteCount(Int(length)))
+  }
+}
+
+extension SharedMemoryEndpoint: @unsafe WireConvertible {
+  func wire(
+    in arena: borrowing WireArena
+  ) -> UnsafeMutablePointer<Baton__V1__SharedMemoryEndpoint> {
+    let wire = unsafe arena.make(baton__v1__shared_memory_endpoint__init)
+    unsafe wire.pointee.socket_name = arena.text(socketName)
+    unsafe wire.pointee.token = arena.bytes(token)
+    unsafe (wire.pointee.n_regions, wire.pointee.regions) = arena.list(regions)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__SharedMemoryEndpoint>) throws(BatonError) {
+    let socketName = try unsafe Field.text(
+      wire.pointee.socket_name, "SharedMemoryEndpoint.socket_name")
+    let token = try unsafe Field.bytes(
+      wire.pointee.token, "SharedMemoryEndpoint.token",
+      count: socketName.isEmpty ? 0 : WireLimits.socketTokenBytes)
+    self.init(
+      socketName: socketName, token: token,
+      regions: try unsafe Field.list(
+        wire.pointee.n_regions, wire.pointee.regions, "SharedMemoryEndpoint.regions",
+        maximum: WireLimits.maximumRegions))
+  }
+}
+
+extension EndpointInfo: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__EndpointInfo> {
+    let wire = unsafe arena.make(baton__v1__endpoint_info__init)
+    switch self {
+    case .sharedMemory(let endpoint):
+      unsafe wire.pointee.transport_case = BATON__V1__ENDPOINT_INFO__TRANSPORT_SHARED_MEMORY
+      unsafe wire.pointee.shared_memory = endpoint.wire(in: arena)
+    }
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__EndpointInfo>) throws(BatonError) {
+    switch unsafe wire.pointee.transport_case {
+    case BATON__V1__ENDPOINT_INFO__TRANSPORT_SHARED_MEMORY:
+      self = .sharedMemory(
+        try unsafe Field.message(wire.pointee.shared_memory, "EndpointInfo.shared_memory"))
+    default:
+      throw BatonError(
+        .invalidArgument, "EndpointInfo has no transport that is known here: shm is")
+    }
+  }
+}
+
+extension LinkOpen: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__LinkOpen> {
+    let wire = unsafe arena.make(baton__v1__link_open__init)
+    unsafe wire.pointee.link = link.rawValue
+    unsafe (wire.pointee.n_endpoints, wire.pointee.endpoints) = arena.list(endpoints)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__LinkOpen>) throws(BatonError) {
+    self.init(
+      link: LinkID(unsafe wire.pointee.link),
+      endpoints: try unsafe Field.list(
+        wire.pointee.n_endpoints, wire.pointee.endpoints, "LinkOpen.endpoints",
+        maximum: WireLimits.maximumRanks))
+  }
+}
+
+extension LinkOpened: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__LinkOpened> {
+    let wire = unsafe arena.make(baton__v1__link_opened__init)
+    unsafe (wire.pointee.n_endpoints, wire.pointee.endpoints) = arena.list(endpoints)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__LinkOpened>) throws(BatonError) {
+    self.init(
+      endpoints: try unsafe Field.list(
+        wire.pointee.n_endpoints, wire.pointee.endpoints, "LinkOpened.endpoints",
+        maximum: WireLimits.maximumRanks))
+  }
+}
+
+extension TicketClaim: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__TicketClaim> {
+    let wire = unsafe arena.make(baton__v1__ticket_claim__init)
+    unsafe wire.pointee.ticket = ticket.wire(in: arena)
+    unsafe wire.pointee.link = link.rawValue
+    unsafe wire.pointee.attempt = attempt
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__TicketClaim>) throws(BatonError) {
+    self.init(
+      ticket: try unsafe Field.message(wire.pointee.ticket, "TicketClaim.ticket"),
+      link: LinkID(unsafe wire.pointee.link), attempt: unsafe wire.pointee.attempt)
+  }
+}
+
+extension PrefillProgress: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__PrefillProgress> {
+    let wire = unsafe arena.make(baton__v1__prefill_progress__init)
+    unsafe wire.pointee.first_block = firstBlock
+    unsafe (wire.pointee.n_stamps, wire.pointee.stamps) = arena.array(stamps)
+    unsafe wire.pointee.completion = completion?.wire(in: arena)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__PrefillProgress>) throws(BatonError) {
+    self.init(
+      firstBlock: unsafe wire.pointee.first_block,
+      stamps: try unsafe Field.numbers(
+        wire.pointee.n_stamps, wire.pointee.stamps, "PrefillProgress.stamps",
+        maximum: Limits.maximumPromptTokens),
+      completion: try unsafe Field.optionalMessage(wire.pointee.completion))
+  }
+}

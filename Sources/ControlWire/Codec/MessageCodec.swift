@@ -1,0 +1,142 @@
+internal import CBatonWire
+package import ControlProtocol
+package import KVCore
+
+/// Messages to payloads and back, through protobuf-c.
+package enum MessageCodec {
+  /// The message in the structs of protobuf-c, for `FrameEncoder` to write into frames.
+  static func pack(_ message: Message) -> PackedMessage {
+    switch message {
+    case .tokenChunk(let value): unsafe PackedMessage(.tokenChunk, value)
+    case .prefillProgress(let value): unsafe PackedMessage(.prefillProgress, value)
+    case .hello(let value): unsafe PackedMessage(.hello, value)
+    case .peerInfo(let value): unsafe PackedMessage(.peerInfo, value)
+    case .error(let value): unsafe PackedMessage(.error, value)
+    case .cancel: PackedMessage(.cancel)
+    case .acknowledged: PackedMessage(.acknowledged)
+    case .modelAssetsRequest: PackedMessage(.modelAssetsRequest)
+    case .modelAssetChunk(let value): unsafe PackedMessage(.modelAssetChunk, value)
+    case .metricsRequest: PackedMessage(.metricsRequest)
+    case .metricsReply(let value):
+      unsafe PackedMessage(.metricsReply, MetricsReply(families: value))
+    case .prefillRequest(let value): unsafe PackedMessage(.prefillRequest, value)
+    case .prefillAccepted(let value):
+      unsafe PackedMessage(.prefillAccepted, PrefillAccepted(ticket: value))
+    case .prefillDone(let value): unsafe PackedMessage(.prefillDone, value)
+    case .decodeRequest(let value): unsafe PackedMessage(.decodeRequest, value)
+    case .generateRequest(let value): unsafe PackedMessage(.generateRequest, value)
+    case .linkPrepare(let value): unsafe PackedMessage(.linkPrepare, value)
+    case .linkOpen(let value): unsafe PackedMessage(.linkOpen, value)
+    case .linkOpened(let value): unsafe PackedMessage(.linkOpened, value)
+    case .ticketClaim(let value): unsafe PackedMessage(.ticketClaim, value)
+    case .leaseRenew(let value): unsafe PackedMessage(.leaseRenew, LeaseRenewal(lease: value))
+    case .leaseRelease(let value): unsafe PackedMessage(.leaseRelease, value)
+    }
+  }
+
+  /// The message that a payload of this type says.
+  ///
+  /// Throws `unimplemented` for a type that is not known here, `malformedFrame` for bytes that are
+  /// not the type's protobuf message, and `invalidArgument`, naming the field, for a value that is
+  /// not allowed in it.
+  package static func decode(type: UInt16, payload: Span<UInt8>) throws(BatonError) -> Message {
+    guard let type = MessageType(rawValue: type) else {
+      throw BatonError(.unimplemented, "message type \(type) is not known here")
+    }
+    switch type {
+    case .tokenChunk:
+      return .tokenChunk(try unsafe unpack(type, payload, baton__v1__token_chunk__unpack))
+    case .prefillProgress:
+      return .prefillProgress(
+        try unsafe unpack(type, payload, baton__v1__prefill_progress__unpack))
+    case .hello:
+      return .hello(try unsafe unpack(type, payload, baton__v1__hello__unpack))
+    case .peerInfo:
+      return .peerInfo(try unsafe unpack(type, payload, baton__v1__peer_info__unpack))
+    case .error:
+      return .error(try unsafe unpack(type, payload, baton__v1__error__unpack))
+    case .cancel: return .cancel
+    case .acknowledged: return .acknowledged
+    case .modelAssetsRequest: return .modelAssetsRequest
+    case .metricsRequest: return .metricsRequest
+    case .modelAssetChunk:
+      return .modelAssetChunk(
+        try unsafe unpack(type, payload, baton__v1__model_asset_chunk__unpack))
+    case .metricsReply:
+      let reply: MetricsReply = try unsafe unpack(
+        type, payload, baton__v1__metrics_reply__unpack)
+      return .metricsReply(reply.families)
+    case .prefillRequest, .prefillAccepted, .prefillDone, .decodeRequest, .generateRequest:
+      return try decodeRequest(type, payload)
+    case .linkPrepare, .linkOpen, .linkOpened, .ticketClaim, .leaseRenew, .leaseRelease:
+      return try decodeLink(type, payload)
+    }
+  }
+
+  private static func decodeRequest(
+    _ type: MessageType, _ payload: Span<UInt8>
+  ) throws(BatonError) -> Message {
+    switch type {
+    case .prefillRequest:
+      return .prefillRequest(
+        try unsafe unpack(type, payload, baton__v1__prefill_request__unpack))
+    case .prefillAccepted:
+      let accepted: PrefillAccepted = try unsafe unpack(
+        type, payload, baton__v1__prefill_accepted__unpack)
+      return .prefillAccepted(accepted.ticket)
+    case .prefillDone:
+      return .prefillDone(try unsafe unpack(type, payload, baton__v1__prefill_done__unpack))
+    case .decodeRequest:
+      return .decodeRequest(try unsafe unpack(type, payload, baton__v1__decode_request__unpack))
+    case .generateRequest:
+      return .generateRequest(
+        try unsafe unpack(type, payload, baton__v1__generate_request__unpack))
+    default: preconditionFailure("\(type) is not a message of a request")
+    }
+  }
+
+  private static func decodeLink(
+    _ type: MessageType, _ payload: Span<UInt8>
+  ) throws(BatonError) -> Message {
+    switch type {
+    case .linkPrepare:
+      return .linkPrepare(try unsafe unpack(type, payload, baton__v1__link_prepare__unpack))
+    case .linkOpen:
+      return .linkOpen(try unsafe unpack(type, payload, baton__v1__link_open__unpack))
+    case .linkOpened:
+      return .linkOpened(try unsafe unpack(type, payload, baton__v1__link_opened__unpack))
+    case .ticketClaim:
+      return .ticketClaim(try unsafe unpack(type, payload, baton__v1__ticket_claim__unpack))
+    case .leaseRenew:
+      let renewal: LeaseRenewal = try unsafe unpack(
+        type, payload, baton__v1__lease_renew__unpack)
+      return .leaseRenew(renewal.lease)
+    case .leaseRelease:
+      return .leaseRelease(try unsafe unpack(type, payload, baton__v1__lease_release__unpack))
+    default: preconditionFailure("\(type) is not a message of a link")
+    }
+  }
+
+  /// A generated function that unpacks one kind of message.
+  private typealias Unpack<Wire> = (
+    UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?
+  ) -> UnsafeMutablePointer<Wire>?
+
+  private static func unpack<Value: WireConvertible>(
+    _ type: MessageType, _ payload: Span<UInt8>, _ unpack: Unpack<Value.Wire>
+  ) throws(BatonError) -> Value {
+    let limit = min(
+      max(payload.count * WireLimits.unpackedBytesPerByte, WireLimits.minimumUnpackedBytes),
+      WireLimits.maximumUnpackedBytes)
+    let arena = WireArena(first: min(limit, payload.count + 1_024), limit: limit)
+    let wire = unsafe payload.withUnsafeBytes { bytes in
+      unsafe unpack(
+        arena.allocator, bytes.count, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    }
+    guard let wire = unsafe wire else {
+      throw BatonError(
+        .malformedFrame, "a \(type) of \(payload.count) bytes is not that protobuf message")
+    }
+    return try unsafe Value(wire: wire)
+  }
+}

@@ -1,0 +1,123 @@
+package import KVCore
+
+/// Bytes from the wire to whole messages. Does no IO and can be fed in pieces of any size.
+///
+/// Holds at most one frame and what was fed last, plus unfinished messages of
+/// `limits.maximumMessageBytes` together: `pending.count < header + payload limit + last feed`.
+package struct FrameDecoder: ~Copyable {
+  /// One message of which not all frames have come.
+  private struct Partial {
+    var type: UInt16
+    var isResponse: Bool
+    var payload: [UInt8]
+  }
+
+  /// Raised by the owner between two messages, when the handshake is over.
+  package var limits: FrameLimits
+
+  /// Bytes that were fed, of which those before `start` are done with.
+  private var pending: [UInt8] = []
+  private var start = 0
+  /// Where on the connection `pending[start]` is.
+  private var offset: UInt64 = 0
+  private var partials: [UInt64: Partial] = [:]
+  /// The sum of what `partials` hold.
+  private var partialBytes = 0
+
+  package init(limits: FrameLimits) { self.limits = limits }
+
+  /// Takes bytes as they came; `next` gives what they complete.
+  package mutating func feed(_ bytes: Span<UInt8>) {
+    if start > 0 {
+      pending.removeFirst(start)
+      start = 0
+    }
+    unsafe bytes.withUnsafeBytes { unsafe pending.append(contentsOf: $0) }
+  }
+
+  /// Gives the next whole message to `body` and returns its result; nil when more bytes are needed.
+  ///
+  /// The header of a message that came in several frames is that of its last frame, with the whole
+  /// payload's length. The payload is valid inside `body` only. Throws `malformedFrame`, naming
+  /// the frame's offset on the connection and what is wrong; the decoder is then of no more use.
+  package mutating func next<Result>(
+    _ body: (FrameHeader, Span<UInt8>) -> Result
+  ) throws(BatonError) -> Result? {
+    while var header = try frameAtStart() {
+      let payload = start + FrameHeader.byteCount..<start + header.frameLength
+      if !header.flags.contains(.continues), partials[header.stream] == nil {
+        let result = body(header, pending.span.extracting(payload))
+        consume(header.frameLength)
+        return result
+      }
+      let whole = try join(header, pending[payload])
+      consume(header.frameLength)
+      if let whole {
+        header.payloadLength = UInt32(whole.count)
+        return body(header, whole.span)
+      }
+    }
+    return nil
+  }
+
+  /// The header of the frame at `start`, once the whole frame is there and found intact.
+  private func frameAtStart() throws(BatonError) -> FrameHeader? {
+    guard pending.count - start >= FrameHeader.byteCount else { return nil }
+    let available = pending.span.extracting(droppingFirst: start)
+    let header: FrameHeader
+    do {
+      header = try FrameHeader(available, limits: limits)
+    } catch {
+      throw malformed(error.message)
+    }
+    guard available.count >= header.frameLength else { return nil }
+    guard FrameHeader.hasValidChecksum(available.extracting(first: header.frameLength)) else {
+      throw malformed("the checksum does not match: bytes were changed on the way")
+    }
+    return header
+  }
+
+  /// Adds the payload of a frame to its message; returns the message once it is whole.
+  private mutating func join(
+    _ header: FrameHeader, _ payload: ArraySlice<UInt8>
+  ) throws(BatonError) -> [UInt8]? {
+    let isResponse = header.flags.contains(.response)
+    guard partialBytes + payload.count <= limits.maximumMessageBytes else {
+      throw malformed(
+        "unfinished messages have \(partialBytes + payload.count) bytes, "
+          + "\(limits.maximumMessageBytes) are allowed")
+    }
+    var partial =
+      partials.removeValue(forKey: header.stream)
+      ?? Partial(type: header.type, isResponse: isResponse, payload: [])
+    guard partial.type == header.type, partial.isResponse == isResponse else {
+      throw malformed(
+        "stream \(header.stream) goes on with type \(header.type) "
+          + "inside a message of type \(partial.type)")
+    }
+    partial.payload.append(contentsOf: payload)
+    if header.flags.contains(.continues) {
+      guard partials.count < Limits.maximumStreamsPerConnection else {
+        throw malformed("more than \(partials.count) messages are unfinished")
+      }
+      partials[header.stream] = partial
+      partialBytes += payload.count
+      return nil
+    }
+    partialBytes -= partial.payload.count - payload.count
+    return partial.payload
+  }
+
+  private mutating func consume(_ count: Int) {
+    start += count
+    offset += UInt64(count)
+    if start == pending.count {
+      pending.removeAll(keepingCapacity: pending.capacity <= limits.maximumPayloadBytes * 2)
+      start = 0
+    }
+  }
+
+  private func malformed(_ reason: String) -> BatonError {
+    BatonError(.malformedFrame, "frame at byte \(offset) of the connection: \(reason)")
+  }
+}

@@ -1,0 +1,38 @@
+/// The named maximum of every list and text that a message can carry.
+///
+/// They bound what a peer can make this process hold; `Limits` has those that other layers know.
+package enum WireLimits {
+  package static let maximumVersions = 16
+  package static let maximumFeatures = 64
+  package static let maximumAddresses = 16
+  /// Names, addresses, ids and the like, in UTF-8.
+  package static let maximumTextBytes = 1_024
+  /// The sentence of an `Error`; longer ones are cut by the sender.
+  package static let maximumErrorTextBytes = 4_096
+
+  package static let nonceBytes = 32
+  package static let sha256Bytes = 32
+  package static let socketTokenBytes = 16
+
+  package static let maximumRanks = 1_024
+  package static let maximumEndTokens = 1_024
+  package static let maximumBlockTokens = 4_096
+  package static let maximumCacheGroups = 64
+  package static let maximumLayers = 4_096
+  package static let maximumKeyValueHeads = 4_096
+  package static let maximumHeadDimension = 65_536
+  package static let maximumRegions = 1_024
+  /// 64 TiB.
+  package static let maximumRegionBytes = 1 << 46
+  package static let maximumTicketsPerLease = 65_536
+
+  package static let maximumMetricFamilies = 1_024
+  package static let maximumSamplesPerFamily = 65_536
+  package static let maximumLabelsPerSample = 64
+
+  /// Memory for one message while it is unpacked, for each byte on the wire and in all. A field
+  /// of two bytes can stand for a struct and the parser's note of it.
+  static let unpackedBytesPerByte = 64
+  static let minimumUnpackedBytes = 16 << 10
+  static let maximumUnpackedBytes = 64 << 20
+}

@@ -1,0 +1,201 @@
+import ControlProtocol
+import ControlWire
+import KVCore
+
+/// Valid messages of every kind with random values: the same seed gives the same messages.
+struct RandomMessages {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  /// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+
+  mutating func number(_ range: ClosedRange<Int>) -> Int {
+    range.lowerBound + Int(next() % UInt64(range.count))
+  }
+
+  mutating func chance() -> Bool { next() % 2 == 0 }
+
+  private mutating func number32() -> UInt32 { UInt32(truncatingIfNeeded: next()) }
+
+  mutating func bytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
+  }
+
+  mutating func text(_ lengths: ClosedRange<Int> = 0...24) -> String {
+    let alphabet = Array("abcXYZ 09-_/:.äß漢🙂")
+    return String((0..<number(lengths)).map { _ in alphabet[number(0...alphabet.count - 1)] })
+  }
+
+  private mutating func list<T>(
+    _ counts: ClosedRange<Int>, _ make: (inout RandomMessages) -> T
+  ) -> [T] {
+    (0..<number(counts)).map { _ in make(&self) }
+  }
+
+  private mutating func pick<T>(_ values: [T]) -> T { values[number(0...values.count - 1)] }
+
+  mutating func engine() throws -> EngineID {
+    try EngineID("engine-\(number(0...9_999))" + pick(["", ".a", "_B", "-9"]))
+  }
+
+  private mutating func incarnation() -> Incarnation { Incarnation(next() | 1) }
+
+  mutating func tokens(_ counts: ClosedRange<Int>) -> [TokenID] {
+    list(counts) { TokenID($0.next() >> 33) }
+  }
+
+  private mutating func sampling() -> SamplingParameters {
+    SamplingParameters(
+      temperature: Float(number(0...200)) / 100, seed: next(), maximumTokens: number32(),
+      ignoresEndTokens: chance())
+  }
+
+  private mutating func ticketID() -> TicketID { TicketID(high: next(), low: next()) }
+
+  private mutating func ticket() throws -> Ticket {
+    Ticket(
+      id: ticketID(), engine: try engine(), incarnation: incarnation(),
+      addresses: list(0...4) { $0.text() }, tokenCount: UInt32(number(0...1 << 20)),
+      blocks: list(0...20) {
+        BlockRange(
+          first: BlockIndex(UInt32($0.number(0...1 << 20))), count: UInt32($0.number(1...64)))
+      },
+      leaseMilliseconds: number32())
+  }
+
+  private mutating func done() -> PrefillDone {
+    PrefillDone(
+      firstToken: chance() ? TokenID(next() >> 33) : nil,
+      finish: chance() ? pick(FinishReason.allCases) : nil, queuedMicroseconds: next(),
+      computedMicroseconds: next())
+  }
+
+  private mutating func endpoints() -> [EndpointInfo] {
+    list(0...3) { random in
+      let isOffered = random.chance()
+      return .sharedMemory(
+        SharedMemoryEndpoint(
+          socketName: isOffered ? "@" + random.text(1...20) : "",
+          token: isOffered ? random.bytes(WireLimits.socketTokenBytes) : [],
+          regions: random.list(0...3) {
+            RegionInfo(
+              key: RegionKey($0.number32()), length: ByteCount($0.number(0...1 << 46)))
+          }))
+    }
+  }
+
+  private mutating func model() -> ModelSummary {
+    ModelSummary(
+      name: text(), fingerprint: bytes(WireLimits.sha256Bytes),
+      geometry: KVGeometry(
+        blockTokens: number(1...256),
+        groups: list(1...3) {
+          CacheGroup(
+            layers: $0.number(1...96), keyValueHeads: $0.number(1...64),
+            headDimension: $0.number(1...256), dataType: $0.pick(KVDataType.allCases))
+        }),
+      contextTokens: number32(), vocabularySize: number32(), endTokens: tokens(0...4),
+      poolBlocks: UInt32(number(0...Limits.maximumPoolBlocks)))
+  }
+
+  private mutating func families() -> [MetricFamily] {
+    list(0...4) {
+      MetricFamily(
+        name: $0.text(), help: $0.text(), kind: $0.pick(MetricFamily.Kind.allCases),
+        samples: $0.list(0...5) {
+          MetricFamily.Sample(
+            suffix: $0.pick(["", "_bucket", "_sum", "_count"]),
+            labels: $0.list(0...3) { MetricFamily.Label(name: $0.text(), value: $0.text()) },
+            value: Double($0.number(-1_000_000...1_000_000)) / 7)
+        })
+    }
+  }
+
+  private mutating func chunk() -> ModelAssetChunk {
+    let data = bytes(number(0...300))
+    let offset = number(0...1_000)
+    return ModelAssetChunk(
+      name: text(), sha256: bytes(WireLimits.sha256Bytes),
+      totalBytes: UInt64(offset + data.count + number(0...1_000)), offset: UInt64(offset),
+      data: data)
+  }
+
+  private mutating func migration() -> MigrationReport {
+    MigrationReport(
+      transport: "shm", mode: pick(["borrow", "copy"]), blocks: number32(), bytes: next(),
+      microseconds: next())
+  }
+
+  /// A message of this type. The switch is over all types, so that none is left out.
+  mutating func message(_ type: MessageType) throws -> Message {
+    switch type {
+    case .hello:
+      .hello(
+        Hello(
+          versions: list(0...4) { $0.number32() }, engine: try engine(),
+          incarnation: incarnation(), role: pick(Role.allCases),
+          features: list(0...4) { $0.text() },
+          nonce: bytes(WireLimits.nonceBytes)))
+    case .peerInfo:
+      .peerInfo(
+        PeerInfo(
+          model: chance() ? model() : nil, bootID: text(), processID: number32(),
+          addresses: list(0...4) { $0.text() }, ranks: UInt32(number(1...WireLimits.maximumRanks))))
+    case .error:
+      .error(
+        BatonError(
+          pick(ErrorCode.allCases), text(0...200), isRetryable: chance(),
+          retryAfterMilliseconds: chance() ? number32() : nil))
+    case .cancel: .cancel
+    case .acknowledged: .acknowledged
+    case .modelAssetsRequest: .modelAssetsRequest
+    case .modelAssetChunk: .modelAssetChunk(chunk())
+    case .metricsRequest: .metricsRequest
+    case .metricsReply: .metricsReply(families())
+    case .prefillRequest:
+      .prefillRequest(
+        PrefillRequest(
+          request: RequestID("r" + text()), attempt: number32(), tokens: tokens(0...500),
+          sampling: sampling()))
+    case .prefillAccepted: .prefillAccepted(try ticket())
+    case .prefillDone: .prefillDone(done())
+    case .decodeRequest:
+      .decodeRequest(
+        DecodeRequest(
+          request: RequestID("r" + text()), attempt: number32(), ticket: try ticket(),
+          sampling: sampling()))
+    case .generateRequest:
+      .generateRequest(
+        GenerateRequest(
+          request: RequestID("r" + text()), attempt: number32(), tokens: tokens(0...500),
+          sampling: sampling()))
+    case .tokenChunk:
+      .tokenChunk(
+        TokenChunk(
+          firstIndex: number32(), tokens: tokens(0...8),
+          finish: chance() ? pick(FinishReason.allCases) : nil,
+          migration: chance() ? migration() : nil))
+    case .linkPrepare:
+      .linkPrepare(LinkPrepare(engine: try engine(), addresses: list(0...4) { $0.text() }))
+    case .linkOpen: .linkOpen(LinkOpen(link: LinkID(next()), endpoints: endpoints()))
+    case .linkOpened: .linkOpened(LinkOpened(endpoints: endpoints()))
+    case .ticketClaim:
+      .ticketClaim(TicketClaim(ticket: ticketID(), link: LinkID(next()), attempt: number32()))
+    case .prefillProgress:
+      .prefillProgress(
+        PrefillProgress(
+          firstBlock: number32(), stamps: list(0...40) { $0.next() },
+          completion: chance() ? done() : nil))
+    case .leaseRenew: .leaseRenew(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
+    case .leaseRelease: .leaseRelease(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
+    }
+  }
+}
