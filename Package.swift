@@ -13,6 +13,11 @@ let strictSettings: [SwiftSetting] = [
   .treatAllWarnings(as: .error),  // SE-0480
 ]
 
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
 func library(
   _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil
 ) -> Target {
@@ -30,6 +35,11 @@ func tests(
 let package = Package(
   name: "baton",
   platforms: [.macOS(.v26)],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
+  ],
   targets: [
     // C: shims, generated code, kernels.
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
@@ -45,6 +55,9 @@ let package = Package(
     // The control plane.
     library("ControlProtocol", ["KVCore"]),
     library("ControlWire", ["KVCore", "ControlProtocol", "CBatonWire"]),
+    library(
+      "ControlTransport",
+      ["KVCore", "ControlProtocol", "ControlWire", nioCore, nioPosix, systemPackage, logging]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
@@ -52,6 +65,9 @@ let package = Package(
     tests("KVPoolTests", ["KVCore", "KVPool", "Platform"]),
     tests("ControlProtocolTests", ["KVCore", "ControlProtocol"]),
     tests("ControlWireTests", ["KVCore", "ControlProtocol", "ControlWire"]),
+    tests(
+      "ControlTransportTests",
+      ["KVCore", "ControlProtocol", "ControlWire", "ControlTransport", nioCore, nioPosix, logging]),
     tests("TidyTests", []),
   ]
 )

@@ -1,0 +1,35 @@
+package import ControlProtocol
+internal import KVCore
+
+/// What a process does with the requests of its peers.
+package protocol ControlHandler: Sendable {
+  /// Answers one request. Runs in a task of its own, beside those of the connection's other
+  /// requests; it is cancelled when the peer cancels the request or the connection is lost. The
+  /// last answer must be sent before it returns: the peer gets an internal error otherwise.
+  func handle(
+    _ message: Message, from connection: ControlConnection, reply: ReplyWriter
+  ) async
+
+  /// The handshake is over; no request was handed out yet. Called on the event loop, so it must not
+  /// block.
+  func connectionOpened(_ connection: ControlConnection)
+
+  /// The connection is lost or closed. Called at once, wherever that was noticed: must not block.
+  func connectionClosed(_ connection: ControlConnection)
+}
+
+extension ControlHandler {
+  package func connectionOpened(_ connection: ControlConnection) {}
+  package func connectionClosed(_ connection: ControlConnection) {}
+}
+
+/// The handler of a process that asks and is not asked.
+package struct RefusingHandler: ControlHandler {
+  package init() {}
+
+  package func handle(
+    _ message: Message, from connection: ControlConnection, reply: ReplyWriter
+  ) async {
+    reply.fail(BatonError(.unimplemented, "this side of the connection takes no requests"))
+  }
+}

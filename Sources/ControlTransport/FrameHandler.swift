@@ -1,0 +1,171 @@
+internal import ControlProtocol
+internal import ControlWire
+internal import KVCore
+internal import Logging
+internal import NIOCore
+
+/// The one handler of a connection's channel: bytes to messages, for the handshake and then for the
+/// connection.
+final class FrameHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  private enum Phase {
+    case handshaking
+    case open(ControlConnection)
+    /// What still comes is not read: the peer has been told why.
+    case closing
+  }
+
+  private let side: HandshakeMachine.Side
+  private let handler: any ControlHandler
+  private let logger: Logger
+  /// Resolved when the handshake is over, one way or the other.
+  private let opened: EventLoopPromise<ControlConnection>
+  /// A reason to refuse the connection whatever the peer says.
+  private let refusal: BatonError?
+  private let handshakeTimeout: Duration
+  private var decoder = FrameDecoder(limits: .handshake)
+  private var handshake: HandshakeMachine
+  private var phase = Phase.handshaking
+  private var deadline: Scheduled<Void>?
+
+  init(
+    side: HandshakeMachine.Side, identity: LocalIdentity, handler: any ControlHandler,
+    logger: Logger, opened: EventLoopPromise<ControlConnection>,
+    handshakeTimeout: Duration, refusal: BatonError? = nil
+  ) {
+    self.side = side
+    self.handler = handler
+    self.logger = logger
+    self.opened = opened
+    self.refusal = refusal
+    self.handshakeTimeout = handshakeTimeout
+    handshake = HandshakeMachine(side: side, hello: identity.hello(), info: identity.info)
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    if let refusal { return refuse(refusal, tellingPeer: true, context) }
+    let timeout = handshakeTimeout
+    deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(timeout)) {
+      self.refuse(
+        BatonError(.deadlineExceeded, "the handshake was not over after \(timeout)"),
+        tellingPeer: true, context)
+    }
+    act(on: handshake.start(), context)
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if case .closing = phase { return }
+    let buffer = unwrapInboundIn(data)
+    decoder.feed(buffer.readableBytesUInt8Span)
+    do throws(BatonError) {
+      while let (header, content) = try nextMessage() {
+        switch phase {
+        case .handshaking: try receiveHandshake(header, content, context)
+        case .open(let connection): try connection.receive(header, content)
+        case .closing: return
+        }
+      }
+    } catch {
+      refuse(error, tellingPeer: true, context)
+    }
+  }
+
+  private func nextMessage() throws(BatonError) -> (FrameHeader, Result<Message, BatonError>)? {
+    try decoder.next { header, payload in
+      do throws(BatonError) {
+        return (header, .success(try MessageCodec.decode(type: header.type, payload: payload)))
+      } catch {
+        return (header, .failure(error))
+      }
+    }
+  }
+
+  private func receiveHandshake(
+    _ header: FrameHeader, _ content: Result<Message, BatonError>, _ context: ChannelHandlerContext
+  ) throws(BatonError) {
+    guard header.stream == 0 else {
+      throw BatonError(
+        .protocolViolation, "stream \(header.stream) was used before the handshake was over")
+    }
+    act(on: handshake.received(try content.get()), context)
+  }
+
+  private func act(on action: HandshakeMachine.Action, _ context: ChannelHandlerContext) {
+    switch action {
+    case .wait: break
+    case .send(let message): write(message, context)
+    case .refuse(let error, let message): refuse(error, tellingPeer: message != nil, context)
+    case .complete(let outcome, let message):
+      if let message { write(message, context) }
+      // Writing what does not fit a frame of the handshake has refused the connection.
+      guard case .handshaking = phase else { return }
+      deadline?.cancel()
+      decoder.limits = .established
+      let connection = ControlConnection(
+        side: side, outcome: outcome, handler: handler, channel: context.channel)
+      phase = .open(connection)
+      logger.debug(
+        "connection opened",
+        metadata: ["peer": "\(outcome.hello.engine)", "role": "\(outcome.hello.role)"])
+      handler.connectionOpened(connection)
+      opened.succeed(connection)
+    }
+  }
+
+  /// Sends a message of the handshake.
+  private func write(_ message: Message, _ context: ChannelHandlerContext) {
+    do throws(BatonError) {
+      let frame = try FrameEncoder.encode(
+        message, stream: 0, flags: side == .initiator ? .last : [.last, .response],
+        limits: .handshake)
+      context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame)), promise: nil)
+    } catch {
+      refuse(error, tellingPeer: true, context)
+    }
+  }
+
+  /// Ends the connection, in the handshake or later.
+  private func refuse(_ error: BatonError, tellingPeer: Bool, _ context: ChannelHandlerContext) {
+    deadline?.cancel()
+    let before = phase
+    phase = .closing
+    switch before {
+    case .closing: break
+    case .open(let connection):
+      logger.warning(
+        "connection closed", metadata: ["peer": "\(connection.remote.engine)", "error": "\(error)"])
+      connection.end(because: error, tellingPeer: tellingPeer)
+    case .handshaking:
+      opened.fail(error)
+      let channel = context.channel
+      channel.closeAfterLinger()
+      guard tellingPeer else { return channel.close(mode: .output, promise: nil) }
+      let frame = ControlConnection.frame(.error(error), stream: 0, flags: .last)
+      channel.writeAndFlush(ByteBuffer(bytes: frame)).whenComplete { _ in
+        channel.close(mode: .output, promise: nil)
+      }
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    deadline?.cancel()
+    let before = phase
+    phase = .closing
+    switch before {
+    case .closing: break
+    case .handshaking:
+      opened.fail(
+        BatonError(.peerGone, "the peer closed the connection before the handshake was over"))
+    case .open(let connection):
+      connection.lost(
+        because: BatonError(.peerGone, "the connection with \(connection.remote.engine) is lost"))
+    }
+  }
+
+  /// Errors of the socket, such as a reset: closing leads to `channelInactive`.
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    context.close(promise: nil)
+  }
+}
