@@ -51,6 +51,7 @@ let package = Package(
     library("KVCore"),
     library("Platform", ["KVCore", "CLinux"]),
     library("KVPool", ["KVCore", "Platform", "CLinux"]),
+    library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol"]),
 
     // The control plane.
     library("ControlProtocol", ["KVCore"]),
@@ -63,6 +64,8 @@ let package = Package(
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
     tests("KVPoolTests", ["KVCore", "KVPool", "Platform"]),
+    tests(
+      "MigrationTests", ["KVCore", "KVPool", "Migration", "Platform", "ControlProtocol"]),
     tests("ControlProtocolTests", ["KVCore", "ControlProtocol"]),
     tests("ControlWireTests", ["KVCore", "ControlProtocol", "ControlWire"]),
     tests(

@@ -1,0 +1,126 @@
+package import KVCore
+package import KVPool
+
+/// Blocks of a peer's pool, used in place.
+///
+/// What was computed from them counts only if `firstStale` finds nothing **after** the last read.
+/// They stay readable while this value exists, though the peer, the link and the lease may end;
+/// only the stamps tell whether they are still the sequence's.
+package struct BorrowedBlocks: Sendable {
+  /// In the sequence's order.
+  package let blocks: [BlockRange]
+  /// Of each block in `blocks`.
+  package let stamps: [UInt64]
+  private let pool: PeerPool
+  private let peer: EngineID
+
+  /// Throws `invalidArgument` for blocks outside the pool, or another number of stamps.
+  init(
+    pool: PeerPool, peer: EngineID, blocks: [BlockRange], stamps: [UInt64]
+  ) throws(BatonError) {
+    if let outside = pool.firstOutside(of: blocks) {
+      throw BatonError(
+        .invalidArgument,
+        "blocks \(outside) of \(peer): its pool has \(pool.layout.blockCount)")
+    }
+    guard blocks.blockCount == stamps.count else {
+      throw BatonError(
+        .invalidArgument, "\(blocks.blockCount) blocks of \(peer) with \(stamps.count) stamps")
+    }
+    self.blocks = blocks
+    self.stamps = stamps
+    self.pool = pool
+    self.peer = peer
+  }
+
+  /// Where each block lies in this process; to be read only.
+  package var addresses: [UInt] {
+    let blockBytes = UInt(pool.layout.geometry.blockBytes.rawValue)
+    var result: [UInt] = []
+    result.reserveCapacity(stamps.count)
+    for range in blocks where range.count > 0 {
+      let first = pool.address(of: range.first)
+      for place in 0..<UInt(range.count) { result.append(first + place * blockBytes) }
+    }
+    return result
+  }
+
+  /// The place in `stamps` of the first block that is not the sequence's any more, or nil. One
+  /// pass over one cache line per block; no allocation.
+  package func firstStale() -> Int? { pool.firstStale(in: blocks, stamps: stamps) }
+
+  /// The error for what `firstStale` found.
+  package func staleBlock(at position: Int) -> BatonError {
+    let block = blocks.block(at: position).map(\.description) ?? "?"
+    return BatonError(
+      .staleBlock,
+      "block \(block) of \(peer), number \(position) of its sequence's, has been reused")
+  }
+
+  /// Copies the blocks at `positions` into `destination`, without the link or the peer's help.
+  /// Blocks its thread.
+  ///
+  /// - Parameter targets: allocated from `destination`; as many blocks as `positions`.
+  ///
+  /// Throws `staleBlock` as `PoolMigration.copy` does.
+  package func copyHome(
+    _ positions: Range<Int>, to targets: [BlockRange], in destination: KVPool
+  ) throws(BatonError) -> MigrationOutcome {
+    let sources = blocks.blocks(at: positions)
+    let local = MemoryRegion.destination(destination)
+    let remote = pool.layout.blocks
+    let plan = try MigrationPlan(
+      batch: try pieces(of: sources, to: targets, in: destination),
+      local: [local.key: local],
+      remote: [remote.key: remote.length])
+    let wanted = Array(stamps[positions.clamped(to: stamps.indices)])
+    let start = pool.address(of: BlockIndex(0))
+    for read in plan.reads {
+      MemoryCopy.copy(
+        from: start + UInt(read.sourceOffset), to: read.targetAddress, length: read.length)
+    }
+    if let position = pool.firstStale(in: sources, stamps: wanted) {
+      throw staleBlock(at: positions.lowerBound + position)
+    }
+    return MigrationOutcome(bytes: plan.bytes, reads: plan.reads.count)
+  }
+
+  /// The pieces that bring `sources` to `targets`: one for each run that both have in common.
+  func pieces(
+    of sources: [BlockRange], to targets: [BlockRange], in destination: KVPool
+  ) throws(BatonError) -> [MigrationItem] {
+    guard sources.blockCount == targets.blockCount,
+      targets.allSatisfy({ destination.layout.contains($0) })
+    else {
+      throw BatonError(
+        .invalidArgument,
+        "\(sources.blockCount) blocks of \(peer) do not go to blocks \(targets) of a pool of "
+          + "\(destination.blockCount)")
+    }
+    let blockBytes = pool.layout.geometry.blockBytes
+    var items: [MigrationItem] = []
+    var target = 0
+    var used = 0
+    for source in sources {
+      var done = 0
+      while done < source.count {
+        let count = min(Int(source.count) - done, Int(targets[target].count) - used)
+        if count > 0 {
+          items.append(
+            MigrationItem(
+              region: PoolLayout.blocksKey,
+              targetOffset: blockBytes * (Int(targets[target].first.rawValue) + used),
+              sourceOffset: blockBytes * (Int(source.first.rawValue) + done),
+              length: blockBytes * count))
+        }
+        done += count
+        used += count
+        if used == targets[target].count {
+          target += 1
+          used = 0
+        }
+      }
+    }
+    return items
+  }
+}

@@ -1,0 +1,77 @@
+import KVCore
+
+/// The reads that a batch comes to: checked against both sides' regions, neighbours joined.
+struct MigrationPlan: Sendable {
+  /// One read as a transport gets it.
+  struct Read: Hashable, Sendable {
+    let region: RegionKey
+    /// From the first byte of the peer's region.
+    let sourceOffset: Int
+    /// In this process.
+    let targetAddress: UInt
+    let length: Int
+  }
+
+  private(set) var reads: [Read] = []
+  private(set) var bytes = ByteCount.zero
+
+  /// - Parameters:
+  ///   - batch: in any order; pieces that follow each other on both sides become one read.
+  ///   - local: this side's regions.
+  ///   - remote: the lengths of the peer's regions.
+  ///
+  /// Throws `invalidArgument` that names the first piece that does not fit; nothing is then read.
+  init(
+    batch: [MigrationItem], local: [RegionKey: MemoryRegion], remote: [RegionKey: ByteCount]
+  ) throws(BatonError) {
+    for (index, item) in batch.enumerated() {
+      guard let target = local[item.region], let address = target.address else {
+        throw Self.refusal(index, item, "this side has no writable region of that key")
+      }
+      guard let sourceLength = remote[item.region] else {
+        throw Self.refusal(index, item, "the peer has no region of that key")
+      }
+      guard Self.fits(item.targetOffset, item.length, in: target.length) else {
+        throw Self.refusal(index, item, "this side's region has \(target.length.rawValue) bytes")
+      }
+      guard Self.fits(item.sourceOffset, item.length, in: sourceLength) else {
+        throw Self.refusal(index, item, "the peer's region has \(sourceLength.rawValue) bytes")
+      }
+      let (total, overflows) = bytes.rawValue.addingReportingOverflow(item.length.rawValue)
+      guard !overflows else { throw Self.refusal(index, item, "the batch has too many bytes") }
+      bytes = ByteCount(total)
+      append(item, at: address + UInt(item.targetOffset.rawValue))
+    }
+  }
+
+  /// Whether `offset ..< offset + length` lies in a region of `regionLength` bytes.
+  static func fits(_ offset: ByteCount, _ length: ByteCount, in regionLength: ByteCount) -> Bool {
+    offset >= .zero && length >= .zero && length <= regionLength
+      && offset.rawValue <= regionLength.rawValue - length.rawValue
+  }
+
+  private mutating func append(_ item: MigrationItem, at address: UInt) {
+    guard item.length > .zero else { return }
+    if let last = reads.last, last.region == item.region,
+      last.sourceOffset + last.length == item.sourceOffset.rawValue,
+      last.targetAddress + UInt(last.length) == address
+    {
+      reads[reads.count - 1] = Read(
+        region: last.region, sourceOffset: last.sourceOffset, targetAddress: last.targetAddress,
+        length: last.length + item.length.rawValue)
+    } else {
+      reads.append(
+        Read(
+          region: item.region, sourceOffset: item.sourceOffset.rawValue, targetAddress: address,
+          length: item.length.rawValue))
+    }
+  }
+
+  private static func refusal(_ index: Int, _ item: MigrationItem, _ reason: String) -> BatonError {
+    BatonError(
+      .invalidArgument,
+      "piece \(index) of a migration (region \(item.region), target "
+        + "\(item.targetOffset.rawValue), source \(item.sourceOffset.rawValue), length "
+        + "\(item.length.rawValue)): \(reason)")
+  }
+}

@@ -1,0 +1,77 @@
+package import KVCore
+package import KVPool
+
+/// Brings blocks of a peer's KV pool over one connected link, verified by their stamps.
+///
+/// Copying blocks its thread and belongs on one that may wait; borrowing does not.
+package struct PoolMigration: Sendable {
+  private let backend: MigrationBackend
+  private let link: LinkID
+  private let peer: EngineID
+  private let source: PeerPool
+  private let destination: KVPool
+
+  /// - Parameters:
+  ///   - link: connected; the peer has registered `MemoryRegion.shared` of its pool, this side
+  ///     `MemoryRegion.destination` of `destination`.
+  ///   - remote: of the geometry and block count that the peer told in the handshake.
+  ///   - destination: this engine's pool.
+  ///
+  /// Throws `incompatible`, with both values, if the pools cannot exchange blocks or the peer's
+  /// regions are not those of its pool, and as `MigrationBackend.remoteRegion` does.
+  package init(
+    backend: MigrationBackend, link: LinkID, peer: EngineID, remote: PoolLayout,
+    destination: KVPool
+  ) throws(BatonError) {
+    guard remote.geometry == destination.geometry else {
+      throw BatonError(
+        .incompatible,
+        "KV geometry of \(peer) is \(remote.geometry), here it is \(destination.geometry)")
+    }
+    let blocks = try backend.remoteRegion(link: link, key: PoolLayout.blocksKey)
+    for expected in remote.regions {
+      let region = try backend.remoteRegion(link: link, key: expected.key)
+      guard region.offset == expected.offset, region.length == expected.length else {
+        throw BatonError(
+          .incompatible,
+          "region \(expected.key) of \(peer) has \(region.length.rawValue) bytes at "
+            + "\(region.offset.rawValue); \(remote.blockCount) blocks need "
+            + "\(expected.length.rawValue) at \(expected.offset.rawValue)")
+      }
+    }
+    source = try PeerPool(memory: blocks.memory, layout: remote, peer: peer)
+    self.backend = backend
+    self.link = link
+    self.peer = peer
+    self.destination = destination
+  }
+
+  /// Copies the peer's blocks `sources` to `targets`, in order.
+  ///
+  /// - Parameters:
+  ///   - sources: of the ticket, as far as they are final.
+  ///   - stamps: the final stamps of `sources`.
+  ///   - targets: allocated from this engine's pool; as many blocks as `sources`.
+  ///
+  /// When it returns, every byte is the one that the stamps stand for. Throws `staleBlock`, naming
+  /// the block, if one has been reused: `targets` then hold nothing of use.
+  package func copy(
+    _ sources: [BlockRange], stamps: [UInt64], to targets: [BlockRange]
+  ) throws(BatonError) -> MigrationOutcome {
+    let borrowed = try borrow(sources, stamps: stamps)
+    let outcome = try backend.migrate(
+      link: link, batch: try borrowed.pieces(of: sources, to: targets, in: destination))
+    if let position = borrowed.firstStale() { throw borrowed.staleBlock(at: position) }
+    return outcome
+  }
+
+  /// The peer's blocks in place, found final just now. Parameters and errors are those of `copy`.
+  package func borrow(
+    _ sources: [BlockRange], stamps: [UInt64]
+  ) throws(BatonError) -> BorrowedBlocks {
+    let borrowed = try BorrowedBlocks(
+      pool: source, peer: peer, blocks: sources, stamps: stamps)
+    if let position = borrowed.firstStale() { throw borrowed.staleBlock(at: position) }
+    return borrowed
+  }
+}

@@ -1,0 +1,47 @@
+import ControlProtocol
+import KVCore
+
+/// One start of one engine at the other end of a link.
+struct LinkPeer: Hashable, Sendable {
+  let engine: EngineID
+  let incarnation: Incarnation
+}
+
+/// A way to read a peer's memory. One value serves all links of an engine; callable from any
+/// thread.
+protocol Transport: Sendable {
+  /// As in `EndpointInfo.transport`.
+  var name: String { get }
+
+  /// Throws `invalidArgument` if peers could not reach `region` together with `registered`, the
+  /// link's earlier ones.
+  func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError)
+
+  /// What `peer` needs to connect; a new one for each call, which ends the link's last one.
+  func endpointInfo(
+    link: LinkID, peer: LinkPeer, regions: [MemoryRegion]
+  ) throws(BatonError) -> EndpointInfo
+
+  /// Reaches `peer`'s regions. Bounded in time.
+  func connect(
+    peer: LinkPeer, remote: EndpointInfo
+  ) async throws -> any TransportConnection
+
+  /// Takes back what `endpointInfo` gave out for a link.
+  func withdraw(link: LinkID)
+
+  /// Ends the transport, and whatever waits in it.
+  func close()
+}
+
+/// One side's access to a peer's regions; closed when the last reference is gone.
+protocol TransportConnection: Sendable {
+  /// The lengths of the peer's regions.
+  var regions: [RegionKey: ByteCount] { get }
+
+  /// Reads everything in `plan`, whose bounds have been checked against `regions`. Blocks.
+  func read(_ plan: MigrationPlan) throws(BatonError)
+
+  /// The region in place, or nil where this transport can only read pieces.
+  func mappedRegion(_ key: RegionKey) -> MappedRegion?
+}
