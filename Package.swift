@@ -60,6 +60,9 @@ let package = Package(
       "ControlTransport",
       ["KVCore", "ControlProtocol", "ControlWire", nioCore, nioPosix, systemPackage, logging]),
 
+    // Models.
+    library("Tokenizer"),
+
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
@@ -71,6 +74,7 @@ let package = Package(
     tests(
       "ControlTransportTests",
       ["KVCore", "ControlProtocol", "ControlWire", "ControlTransport", nioCore, nioPosix, logging]),
+    tests("TokenizerTests", ["Tokenizer"], resources: [.copy("Fixtures")]),
     tests("TidyTests", []),
   ]
 )
