@@ -13,6 +13,12 @@ let strictSettings: [SwiftSetting] = [
   .treatAllWarnings(as: .error),  // SE-0480
 ]
 
+/// Kernels are optimised in every configuration; contraction of a*b+c is written out as fma
+/// where it is wanted, so that every instruction set gives the same bits.
+let kernelSettings: [CSetting] = [
+  .unsafeFlags(["-O3", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Werror"])
+]
+
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -46,6 +52,7 @@ let package = Package(
     .target(
       name: "CBatonWire",
       linkerSettings: [.linkedLibrary("protobuf-c")]),
+    .target(name: "CKernels", cSettings: kernelSettings),
 
     // The data plane.
     library("KVCore"),
