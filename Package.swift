@@ -22,6 +22,7 @@ let kernelSettings: [CSetting] = [
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
 func library(
@@ -42,6 +43,7 @@ let package = Package(
   name: "baton",
   platforms: [.macOS(.v26)],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
@@ -69,6 +71,9 @@ let package = Package(
 
     // Models.
     library("Tokenizer"),
+    library(
+      "Inference", ["KVCore", "CKernels", crypto],
+      resources: [.copy("Resources/DefaultModel")]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
@@ -82,6 +87,9 @@ let package = Package(
       "ControlTransportTests",
       ["KVCore", "ControlProtocol", "ControlWire", "ControlTransport", nioCore, nioPosix, logging]),
     tests("TokenizerTests", ["Tokenizer"], resources: [.copy("Fixtures")]),
+    tests(
+      "InferenceTests", ["KVCore", "CKernels", "Inference"],
+      resources: [.copy("Fixtures")]),
     tests("TidyTests", []),
   ]
 )

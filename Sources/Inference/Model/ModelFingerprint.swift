@@ -1,0 +1,37 @@
+import Crypto
+import Dispatch
+import Synchronization
+
+/// The identity of a model: two engines may hand sequences to each other only when theirs agree.
+enum ModelFingerprint {
+  /// Weights are hashed in pieces, so that the cores share the work; the size is part of the
+  /// format.
+  private static let pieceBytes = 16 << 20
+
+  /// SHA-256 over, for config.json, tokenizer.json and each weight file in turn: its size (64 bits,
+  /// little endian), then the SHA-256 of each 16 MiB of it (the last piece may be shorter).
+  static func compute(
+    config: FileMapping, tokenizer: FileMapping, weights: [FileMapping]
+  ) -> [UInt8] {
+    var whole = SHA256()
+    for file in [config, tokenizer] + weights { add(file, to: &whole) }
+    return Array(whole.finalize())
+  }
+
+  private static func add(_ file: FileMapping, to whole: inout SHA256) {
+    let byteCount = file.byteCount
+    let pieces = (byteCount + pieceBytes - 1) / pieceBytes
+    let digests = Mutex([[UInt8]](repeating: [], count: pieces))
+    DispatchQueue.concurrentPerform(iterations: pieces) { index in
+      let start = index * pieceBytes
+      let end = min(start + pieceBytes, byteCount)
+      var hash = SHA256()
+      unsafe hash.update(bufferPointer: UnsafeRawBufferPointer(rebasing: file.bytes[start..<end]))
+      let digest = Array(hash.finalize())
+      digests.withLock { $0[index] = digest }
+    }
+    var size = UInt64(byteCount).littleEndian
+    unsafe withUnsafeBytes(of: &size) { unsafe whole.update(bufferPointer: $0) }
+    for digest in digests.withLock({ $0 }) { whole.update(data: digest) }
+  }
+}
