@@ -23,6 +23,12 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let configuration: Target.Dependency = .product(
+  name: "Configuration", package: "swift-configuration")
+let serviceLifecycle: Target.Dependency = .product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(
+  name: "UnixSignals", package: "swift-service-lifecycle")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
 func library(
@@ -43,10 +49,12 @@ let package = Package(
   name: "baton",
   platforms: [.macOS(.v26)],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     // C: shims, generated code, kernels.
@@ -75,6 +83,14 @@ let package = Package(
       "Inference", ["KVCore", "CKernels", crypto],
       resources: [.copy("Resources/DefaultModel")]),
 
+    // Services.
+    library(
+      "BatonRuntime",
+      [
+        "KVCore", "ControlProtocol", "ControlTransport", configuration, logging, serviceLifecycle,
+        unixSignals,
+      ]),
+
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
@@ -90,6 +106,7 @@ let package = Package(
     tests(
       "InferenceTests", ["KVCore", "CKernels", "Inference"],
       resources: [.copy("Fixtures")]),
+    tests("BatonRuntimeTests", ["KVCore", "ControlProtocol", "BatonRuntime", logging]),
     tests("TidyTests", []),
   ]
 )

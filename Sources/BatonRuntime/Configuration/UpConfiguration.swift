@@ -1,0 +1,54 @@
+import Foundation
+package import KVCore
+package import Logging
+
+/// What `baton up` needs to know: which processes to start and what to tell them.
+package struct UpConfiguration: Hashable, Sendable {
+  package var prefill: Int
+  package var decode: Int
+  package var hybrid: Int
+  package var modelDirectory: String?
+  package var host: String
+  package var port: Int
+  package var servedModelName: String?
+  package var maxConcurrent: Int
+  package var handoff: HandoffMode
+  package var kvDataType: KVDataType
+  package var kvBlocks: Int
+  package var blockTokens: Int
+  package var prefillChunk: Int
+  /// Of each engine; at least one.
+  package var threads: Int
+  package var logLevel: Logger.Level
+
+  /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value, and
+  /// when the counts make up neither a pair nor a hybrid engine.
+  package init(settings: SettingsResolver, cores: Int) throws(BatonError) {
+    prefill = try settings.value(of: Settings.prefill)
+    decode = try settings.value(of: Settings.decode)
+    hybrid = try settings.value(of: Settings.hybrid)
+    modelDirectory = try settings.value(of: Settings.model)
+    host = try settings.value(of: Settings.host)
+    port = try settings.value(of: Settings.port)
+    servedModelName = try settings.value(of: Settings.servedModelName)
+    maxConcurrent = try settings.value(of: Settings.maxConcurrent)
+    handoff = try settings.value(of: Settings.handoff)
+    kvDataType = try settings.value(of: Settings.kvDataType)
+    kvBlocks = try settings.value(of: Settings.kvBlocks)
+    blockTokens = try settings.value(of: Settings.blockTokens)
+    prefillChunk = try settings.value(of: Settings.prefillChunk)
+    logLevel = try settings.value(of: Settings.logLevel)
+    guard hybrid > 0 || (prefill > 0 && decode > 0) else {
+      throw BatonError(
+        .invalidArgument,
+        "nothing can answer with \(Settings.prefill.flag) \(prefill), \(Settings.decode.flag) "
+          + "\(decode) and \(Settings.hybrid.flag) \(hybrid); needed is at least one prefill and "
+          + "one decode engine, or one hybrid")
+    }
+    let givenThreads = try settings.value(of: Settings.threads)
+    threads =
+      givenThreads > 0
+      ? givenThreads
+      : min(max(1, cores / (prefill + decode + hybrid)), Limits.maximumThreadsPerEngine)
+  }
+}

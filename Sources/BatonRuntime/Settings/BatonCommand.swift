@@ -1,0 +1,26 @@
+package import KVCore
+
+/// The subcommands of `baton` that take settings.
+package enum BatonCommand: String, Sendable, CaseIterable, CustomStringConvertible {
+  case prefill
+  case decode
+  case hybrid
+  case proxy
+  case up
+
+  package static let engines: Set<BatonCommand> = [.prefill, .decode, .hybrid]
+  package static let all = Set(BatonCommand.allCases)
+
+  /// What the process that the command starts does in the fleet; `up` only starts others.
+  package var role: Role? {
+    switch self {
+    case .prefill: .prefill
+    case .decode: .decode
+    case .hybrid: .hybrid
+    case .proxy: .proxy
+    case .up: nil
+    }
+  }
+
+  package var description: String { rawValue }
+}

@@ -1,0 +1,103 @@
+package import KVCore
+package import Logging
+
+/// Every setting of Baton: one table that the command line, the environment, the file, the help
+/// and the tests share.
+package enum Settings {
+  private static let engines = BatonCommand.engines
+  private static let enginesAndUp = BatonCommand.engines.union([.up])
+  private static let edge: Set<BatonCommand> = [.proxy, .up]
+
+  package static let model = Setting.optionalText(
+    "model", valueName: "DIR", described: "the small model inside baton",
+    help: "Directory of a Hugging Face checkpoint of the Llama family "
+      + "(config.json, tokenizer.json, *.safetensors).",
+    commands: enginesAndUp)
+
+  package static let prefill = Setting.integer(
+    "prefill", in: 0...64, default: 1, help: "Prefill engines to start.", commands: [.up])
+  package static let decode = Setting.integer(
+    "decode", in: 0...64, default: 1, help: "Decode engines to start.", commands: [.up])
+  package static let hybrid = Setting.integer(
+    "hybrid", in: 0...64, default: 0,
+    help: "Hybrid engines to start, which read prompts and write answers.", commands: [.up])
+
+  package static let prefillAddress = Setting.addresses(
+    "prefill-address", initial: .value([], described: "none"),
+    help: "Control addresses of the prefill engines.", commands: [.proxy])
+  package static let decodeAddress = Setting.addresses(
+    "decode-address", initial: .value([], described: "none"),
+    help: "Control addresses of the decode engines.", commands: [.proxy])
+  package static let hybridAddress = Setting.addresses(
+    "hybrid-address", initial: .value([], described: "none"),
+    help: "Control addresses of the hybrid engines.", commands: [.proxy])
+
+  package static let host = Setting.text(
+    "host", valueName: "HOST", default: "127.0.0.1",
+    help: "Address on which clients are served over HTTP.", commands: edge)
+  package static let port = Setting.integer(
+    "port", in: 0...65_535, default: 8_000,
+    help: "Port on which clients are served over HTTP; 0 takes a free one.", commands: edge)
+  package static let servedModelName = Setting.optionalText(
+    "served-model-name", valueName: "NAME", described: "the engines' name of it",
+    help: "Name by which clients ask for the model.", commands: edge)
+  package static let maxConcurrent = Setting.integer(
+    "max-concurrent", in: 1...65_536, default: 256,
+    help: "Completions in progress at once; more are answered with status 429.", commands: edge)
+
+  package static let name = Setting.engineName(
+    "name", described: "role, host and process id",
+    help: "Name of this process in the fleet, in logs and in metrics.",
+    commands: engines.union([.proxy]))
+  package static let listen = Setting.addresses(
+    "listen", initial: .text("127.0.0.1:8100"),
+    help: "Control addresses to listen on.", commands: engines)
+  package static let advertise = Setting.addresses(
+    "advertise", initial: .value([], described: "what --listen says"),
+    help: "Control addresses that other engines are told to use.", commands: engines)
+
+  package static let handoff = Setting.choice(
+    "handoff", default: HandoffMode.borrow,
+    help: "What decode does with KV blocks of a prefill engine on its node: "
+      + "borrow reads them where they are, copy copies them before the first step.",
+    commands: [.decode, .up])
+  package static let kvDataType = Setting.choice(
+    "kv-dtype", default: KVDataType.bfloat16, help: "How keys and values are stored.",
+    commands: enginesAndUp)
+  package static let kvBlocks = Setting.integer(
+    "kv-blocks", in: 1...Limits.maximumPoolBlocks, default: 4_096,
+    help: "KV blocks in the pool of each engine.", commands: enginesAndUp)
+  package static let blockTokens = Setting.integer(
+    "block-tokens", in: 1...1_024, default: 16,
+    help: "Tokens in one KV block; the same in the whole fleet.", commands: enginesAndUp)
+  package static let prefillChunk = Setting.integer(
+    "prefill-chunk", in: 1...65_536, default: 256,
+    help: "Tokens of a prompt that are computed in one pass.", commands: [.prefill, .hybrid, .up])
+  package static let threads = Setting.integer(
+    "threads", in: 0...Limits.maximumThreadsPerEngine, default: 0,
+    help: "Threads that compute in one engine; 0 takes all cores, "
+      + "which baton up divides among its engines.",
+    commands: enginesAndUp)
+
+  package static let logLevel = Setting<Logger.Level>(
+    name: "log-level", valueName: "LEVEL",
+    allowed: Logger.Level.allCases.map(\.rawValue).joined(separator: " or "),
+    initial: .text(Logger.Level.info.rawValue), help: "The least important events to log.",
+    commands: BatonCommand.all
+  ) { Logger.Level(rawValue: $0) }
+  package static let config = Setting.optionalText(
+    "config", valueName: "FILE", described: "none",
+    help: "JSON file of settings, for example {\"handoff\": \"copy\", \"port\": 9000}.",
+    commands: BatonCommand.all)
+
+  /// In the order in which help lists them.
+  package static let all: [any SettingDescription] = [
+    model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
+    servedModelName, maxConcurrent, name, listen, advertise, handoff, kvDataType, kvBlocks,
+    blockTokens, prefillChunk, threads, logLevel, config,
+  ]
+
+  package static func all(of command: BatonCommand) -> [any SettingDescription] {
+    all.filter { $0.commands.contains(command) }
+  }
+}

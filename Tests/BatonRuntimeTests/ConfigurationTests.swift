@@ -1,0 +1,95 @@
+import BatonRuntime
+import KVCore
+import Testing
+
+@Suite("Configurations") struct ConfigurationTests {
+  private func settings(_ flags: [String: String]) throws -> SettingsResolver {
+    try SettingsResolver(flags: flags.mapValues { [$0] }, environment: [:])
+  }
+
+  @Test("tell other engines the listening addresses where nothing else is given")
+  func advertise() throws {
+    let plain = try EngineConfiguration(role: .prefill, settings: settings(["listen": "a:1,b:2"]))
+    #expect(plain.listen == ["a:1", "b:2"])
+    #expect(plain.advertise == ["a:1", "b:2"])
+    let advertised = try EngineConfiguration(
+      role: .prefill, settings: settings(["listen": "0.0.0.0:1", "advertise": "a:1"]))
+    #expect(advertised.advertise == ["a:1"])
+  }
+
+  @Test("have a name made of role and process, and at least one thread")
+  func derived() throws {
+    let engine = try EngineConfiguration(role: .decode, settings: settings([:]))
+    #expect(engine.name.name.hasPrefix("decode-"))
+    #expect(engine.threads >= 1)
+    let two = try EngineConfiguration(role: .decode, settings: settings(["threads": "2"]))
+    #expect(two.threads == 2)
+  }
+
+  @Test("refuse a proxy without engines that can answer")
+  func proxyWithoutEngines() throws {
+    for flags in [[:], ["prefill-address": "a:1"], ["decode-address": "a:1"]] {
+      let error = try #require(throws: BatonError.self) {
+        try ProxyConfiguration(settings: settings(flags))
+      }
+      #expect(error.message.contains("--hybrid-address"))
+    }
+    let hybrid = try ProxyConfiguration(settings: settings(["hybrid-address": "a:1"]))
+    #expect(hybrid.hybrid == ["a:1"])
+  }
+
+  @Test("refuse a fleet that cannot answer")
+  func fleetWithoutEngines() throws {
+    for flags in [["prefill": "0"], ["decode": "0"], ["prefill": "0", "decode": "0"]] {
+      #expect(throws: BatonError.self) {
+        try UpConfiguration(settings: settings(flags), cores: 2)
+      }
+    }
+    let hybrid = try UpConfiguration(
+      settings: settings(["prefill": "0", "decode": "0", "hybrid": "1"]), cores: 2)
+    #expect(hybrid.hybrid == 1)
+  }
+
+  @Test(
+    "divide the cores among the engines of a fleet unless threads are given",
+    arguments: [(2, "1", nil, 1), (16, "3", nil, 4), (1, "3", nil, 1), (16, "3", "5", 5)])
+  func threads(cores: Int, prefill: String, given: String?, expected: Int) throws {
+    var flags = ["prefill": prefill]
+    flags["threads"] = given
+    #expect(try UpConfiguration(settings: settings(flags), cores: cores).threads == expected)
+  }
+
+  @Test("name the abstract sockets of a fleet so that the proxy finds every engine")
+  func plan() throws {
+    let configuration = try UpConfiguration(
+      settings: settings(["prefill": "2", "hybrid": "1", "handoff": "copy", "model": "/m"]),
+      cores: 8)
+    let plan = FleetPlan(configuration: configuration, tag: "t")
+    #expect(
+      plan.processes.map(\.name) == ["prefill-0", "prefill-1", "decode-0", "hybrid-0", "proxy"])
+    let proxy = try #require(plan.processes.last)
+    for engine in plan.processes.dropLast() {
+      let address = "unix:@baton-t-\(engine.name)"
+      #expect(engine.arguments.contains(address))
+      #expect(proxy.arguments.contains(address))
+      #expect(AddressSyntax.isControlAddress(address))
+    }
+    let decode = plan.processes[2].arguments
+    #expect(decode.first == "decode")
+    #expect(decode.contains("--handoff") && decode.contains("copy"))
+    #expect(!plan.processes[0].arguments.contains("--handoff"))
+  }
+
+  @Test("give each process of a fleet only flags that its command has")
+  func flags() throws {
+    let configuration = try UpConfiguration(
+      settings: settings(["hybrid": "1", "model": "/m", "served-model-name": "m"]), cores: 8)
+    for process in FleetPlan(configuration: configuration, tag: "t").processes {
+      let command = try #require(BatonCommand(rawValue: process.arguments[0]))
+      let allowed = Settings.all(of: command).map(\.flag)
+      for flag in process.arguments where flag.hasPrefix("--") {
+        #expect(allowed.contains(flag), "\(process.name) \(flag)")
+      }
+    }
+  }
+}
