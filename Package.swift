@@ -90,6 +90,12 @@ let package = Package(
         "KVCore", "ControlProtocol", "ControlTransport", configuration, logging, serviceLifecycle,
         unixSignals,
       ]),
+    library(
+      "EngineHost",
+      [
+        "KVCore", "Platform", "KVPool", "Migration", "ControlProtocol", "ControlTransport",
+        "Inference", "Tokenizer", "BatonRuntime", crypto, nioPosix, logging, serviceLifecycle,
+      ]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
@@ -107,6 +113,7 @@ let package = Package(
       "InferenceTests", ["KVCore", "CKernels", "Inference"],
       resources: [.copy("Fixtures")]),
     tests("BatonRuntimeTests", ["KVCore", "ControlProtocol", "BatonRuntime", logging]),
+    tests("EngineHostTests", ["KVCore", "KVPool", "EngineHost"]),
     tests("TidyTests", []),
   ]
 )
