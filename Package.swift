@@ -96,6 +96,12 @@ let package = Package(
         "KVCore", "Platform", "KVPool", "Migration", "ControlProtocol", "ControlTransport",
         "Inference", "Tokenizer", "BatonRuntime", crypto, nioPosix, logging, serviceLifecycle,
       ]),
+    library(
+      "PrefillService",
+      [
+        "KVCore", "KVPool", "Migration", "ControlProtocol", "ControlTransport", "Inference",
+        "BatonRuntime", "EngineHost", "Platform", logging, serviceLifecycle,
+      ]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),

@@ -1,0 +1,28 @@
+import ControlProtocol
+import EngineHost
+import KVCore
+import KVPool
+
+/// What the control connections tell the prefill thread.
+enum PrefillCommand: Sendable {
+  /// Read these tokens into these blocks.
+  case submit(PrefillSubmission)
+  /// Claims and renewals count from the time they came, however long the chunk took that they had
+  /// to wait for.
+  case claim(TicketClaim, LeaseTable.Claimant, at: ContinuousClock.Instant, PendingReply)
+  /// The claim was cancelled before prefill was done.
+  case abandon(TicketID, LeaseTable.Peer)
+  case renew(LeaseTickets, LeaseTable.Peer, at: ContinuousClock.Instant, PendingReply)
+  case release(LeaseTickets, LeaseTable.Peer, PendingReply)
+  /// The control connection of this engine is lost: its leases end at once.
+  case peerGone(LeaseTable.Peer)
+  case stop
+}
+
+/// A request that has its blocks.
+struct PrefillSubmission: Sendable {
+  let request: PrefillRequest
+  let blocks: [BlockRange]
+  let received: ContinuousClock.Instant
+  let reply: PendingReply
+}

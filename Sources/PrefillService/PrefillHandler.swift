@@ -1,0 +1,80 @@
+import ControlProtocol
+import ControlTransport
+import EngineHost
+import Inference
+import KVCore
+import KVPool
+import Logging
+
+/// Turns messages on control connections into commands for the prefill thread.
+struct PrefillHandler: ControlHandler {
+  let host: EngineHost
+  let mailbox: Mailbox<PrefillCommand>
+  let links: LinkRegistry
+
+  func handle(
+    _ message: Message, from connection: ControlConnection, reply: ReplyWriter
+  ) async {
+    if host.answerCommon(message, reply: reply) { return }
+    switch message {
+    case .prefillRequest(let request):
+      await prefill(request, reply: reply)
+    case .linkOpen(let open):
+      do {
+        let endpoint = try await links.open(open, for: connection)
+        reply.send(.linkOpened(LinkOpened(endpoints: [endpoint])), last: true)
+      } catch {
+        reply.fail(BatonError(wrapping: error))
+      }
+    case .ticketClaim(let claim):
+      let claimant = LeaseTable.Claimant(
+        peer: connection.leasePeer, attempt: claim.attempt, link: claim.link)
+      let isAnswered = await PendingReply.hold(reply) {
+        mailbox.post(.claim(claim, claimant, at: .now, $0))
+      }
+      // Who cancels a claim wants the blocks no longer.
+      if !isAnswered { mailbox.post(.abandon(claim.ticket, claimant.peer)) }
+    case .leaseRenew(let tickets):
+      let peer = connection.leasePeer
+      await PendingReply.hold(reply) { mailbox.post(.renew(tickets, peer, at: .now, $0)) }
+    case .leaseRelease(let tickets):
+      let peer = connection.leasePeer
+      await PendingReply.hold(reply) { mailbox.post(.release(tickets, peer, $0)) }
+    default:
+      reply.fail(BatonError(.unimplemented, "a prefill engine does not answer this message"))
+    }
+  }
+
+  func connectionClosed(_ connection: ControlConnection) {
+    mailbox.post(.peerGone(connection.leasePeer))
+    links.close(of: connection)
+  }
+
+  private func prefill(_ request: PrefillRequest, reply: ReplyWriter) async {
+    let received = ContinuousClock.now
+    if let refusal = host.refusal(tokens: request.tokens, sampling: request.sampling) {
+      reply.fail(refusal)
+      return
+    }
+    let blocks: [BlockRange]
+    do {
+      blocks = try await host.reserver.reserve(
+        blocks: host.engine.geometry.blockCount(tokens: request.tokens.count))
+    } catch {
+      reply.fail(BatonError(wrapping: error))
+      return
+    }
+    await PendingReply.hold(reply) { pending in
+      let submission = PrefillSubmission(
+        request: request, blocks: blocks, received: received, reply: pending)
+      mailbox.post(.submit(submission))
+    }
+  }
+}
+
+extension ControlConnection {
+  /// The engine at the other end as leases know it.
+  fileprivate var leasePeer: LeaseTable.Peer {
+    LeaseTable.Peer(engine: remote.engine, incarnation: remote.incarnation)
+  }
+}

@@ -1,0 +1,24 @@
+import ControlProtocol
+import EngineHost
+import Inference
+import KVCore
+
+/// One sequence that prefill reads or keeps for decode; owned by the prefill thread.
+struct PrefillJob {
+  let submission: PrefillSubmission
+  let ticket: TicketID
+  /// Every block of the sequence, one by one.
+  let blocks: [BlockIndex]
+  let addresses: [KVBlockAddress]
+  /// Tokens whose KV is written.
+  var position = 0
+  /// Final stamps of the blocks that are final, in the sequence's order.
+  var stamps: [UInt64] = []
+  var completion: PrefillDone?
+  /// The decode engine that claimed the ticket and follows the progress.
+  var follower: PendingReply?
+  /// When the first chunk started.
+  var started: ContinuousClock.Instant?
+
+  var tokens: [TokenID] { submission.request.tokens }
+}

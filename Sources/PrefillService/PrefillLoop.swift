@@ -1,0 +1,237 @@
+import BatonRuntime
+import ControlProtocol
+import EngineHost
+import Inference
+import KVCore
+import KVPool
+import Logging
+
+/// The thread that reads prompts, chunk by chunk and one after the other, and owns the leases.
+///
+/// Everything that changes a job or a lease happens here, between two chunks; so blocks are never
+/// given back while the engine writes them.
+final class PrefillLoop {
+  let host: EngineHost
+  private let mailbox: Mailbox<PrefillCommand>
+  private let ticketAddresses: [String]
+  private var leases = LeaseTable(duration: .milliseconds(Limits.leaseMilliseconds))
+  /// Every job whose blocks are not given back yet.
+  private var jobs: [TicketID: PrefillJob] = [:]
+  /// Jobs that are not read to their end, in the order of their coming.
+  private var queue: [TicketID] = []
+  private var isStopping = false
+
+  init(host: EngineHost, mailbox: Mailbox<PrefillCommand>, ticketAddresses: [String]) {
+    self.host = host
+    self.mailbox = mailbox
+    self.ticketAddresses = ticketAddresses
+  }
+
+  /// Runs until the stop command; called on the thread that owns this loop.
+  func run() {
+    while !isStopping {
+      let commands = queue.isEmpty ? mailbox.wait(until: leases.nextDeadline) : mailbox.takeAll()
+      keepQueued()
+      for command in commands { obey(command) }
+      expire()
+      if let ticket = queue.first, !isStopping { readChunk(of: ticket) }
+    }
+    let stopping = BatonError(.unavailable, "engine \(host.id) is stopping")
+    for ticket in Array(jobs.keys) { revoke(ticket, because: stopping) }
+  }
+
+  private func obey(_ command: PrefillCommand) {
+    switch command {
+    case .submit(let submission):
+      accept(submission)
+    case .claim(let claim, let claimant, let time, let reply):
+      follow(claim, by: claimant, at: time, reply: reply)
+    case .abandon(let ticket, let peer):
+      if let ended = try? leases.release(ticket, by: peer, now: .now) {
+        end(ended, because: Self.givenUp)
+      }
+    case .renew(let tickets, let peer, let time, let reply):
+      answer(tickets, reply) { ticket throws(BatonError) in
+        try leases.renew(ticket, by: peer, now: time)
+      }
+    case .release(let tickets, let peer, let reply):
+      answer(tickets, reply) { ticket throws(BatonError) in
+        end(try leases.release(ticket, by: peer, now: .now), because: Self.givenUp)
+      }
+    case .peerGone(let peer):
+      for ended in leases.releaseAll(of: peer) {
+        end(ended, because: BatonError(.peerGone, "decode engine \(peer.engine) is gone"))
+      }
+    case .stop:
+      isStopping = true
+    }
+  }
+
+  /// Does the same to every ticket, whatever becomes of the others; answers with the first error.
+  private func answer(
+    _ tickets: LeaseTickets, _ reply: PendingReply, _ body: (TicketID) throws(BatonError) -> Void
+  ) {
+    var failure: BatonError?
+    for ticket in tickets.tickets {
+      do {
+        try body(ticket)
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    if let failure { reply.fail(failure) } else { reply.finish(with: .acknowledged) }
+  }
+
+  /// What the proxy hears of a prompt that decode no longer waits for. Why it does not, decode says
+  /// itself, perhaps later; so this must not keep the proxy from starting again.
+  private static let givenUp = BatonError(
+    .cancelled, "decode gave the ticket up", isRetryable: true)
+}
+
+extension PrefillLoop {
+  private func accept(_ submission: PrefillSubmission) {
+    guard !submission.reply.isCancelled else {
+      host.reserver.release(submission.blocks)
+      return
+    }
+    let ticket = Ticket(
+      id: .random(), engine: host.id, incarnation: host.incarnation, addresses: ticketAddresses,
+      tokenCount: UInt32(submission.request.tokens.count), blocks: submission.blocks,
+      leaseMilliseconds: UInt32(Limits.leaseMilliseconds))
+    leases.grant(ticket.id, blocks: submission.blocks, now: .now)
+    jobs[ticket.id] = PrefillJob(
+      submission: submission, ticket: ticket.id, blocks: submission.blocks.flatMap(\.blocks),
+      addresses: host.addresses(of: submission.blocks))
+    queue.append(ticket.id)
+    submission.reply.send(.prefillAccepted(ticket))
+  }
+
+  private func follow(
+    _ claim: TicketClaim, by claimant: LeaseTable.Claimant, at time: ContinuousClock.Instant,
+    reply: PendingReply
+  ) {
+    do {
+      _ = try leases.claim(claim.ticket, by: claimant, now: time)
+    } catch {
+      reply.fail(error)
+      return
+    }
+    guard let job = jobs[claim.ticket] else {
+      reply.fail(BatonError(.ticketUnknown, "ticket \(claim.ticket) is not known"))
+      return
+    }
+    job.follower?.fail(BatonError(.cancelled, "the ticket was claimed anew"))
+    jobs[claim.ticket]?.follower = reply
+    let progress = PrefillProgress(
+      firstBlock: 0, stamps: job.stamps, completion: job.completion)
+    if job.completion != nil {
+      reply.finish(with: .prefillProgress(progress))
+    } else if !job.stamps.isEmpty {
+      reply.send(.prefillProgress(progress))
+    }
+  }
+
+  /// Ends what was cancelled; the leases of all other prompts that wait or are read, prefill keeps
+  /// itself.
+  private func keepQueued() {
+    for ticket in queue {
+      guard let request = jobs[ticket]?.submission, request.reply.isCancelled else {
+        // Fails only for a lease that has ended, and then the ticket is not in the queue.
+        try? leases.extend(ticket, now: .now)
+        continue
+      }
+      host.logger.info("cancelled", metadata: ["request": "\(request.request.request)"])
+      revoke(ticket, because: BatonError(.cancelled, "the request was cancelled"))
+    }
+  }
+
+  private func expire() {
+    for ended in leases.expire(now: .now) {
+      host.logger.warning("lease expired", metadata: ["ticket": "\(ended.ticket)"])
+      end(ended, because: BatonError(.leaseExpired, "nobody claimed or renewed the ticket"))
+    }
+  }
+
+  /// Takes a ticket back; one that has ended already needs nothing more.
+  private func revoke(_ ticket: TicketID, because error: BatonError) {
+    guard let ended = try? leases.revoke(ticket) else { return }
+    end(ended, because: error)
+  }
+
+  /// Gives the blocks of an ended lease back; whoever still waits for the job is told why.
+  private func end(_ lease: LeaseTable.EndedLease, because error: BatonError) {
+    host.reserver.release(lease.blocks)
+    queue.removeAll { $0 == lease.ticket }
+    guard let job = jobs.removeValue(forKey: lease.ticket), job.completion == nil else { return }
+    job.submission.reply.fail(error)
+    job.follower?.fail(error)
+  }
+}
+
+extension PrefillLoop {
+  private func readChunk(of ticket: TicketID) {
+    guard var job = jobs[ticket] else { return }
+    if job.started == nil { job.started = .now }
+    let blockTokens = host.engine.geometry.blockTokens
+    let end = min(job.position + host.configuration.prefillChunk, job.tokens.count)
+    let slice = SequenceSlice(
+      tokens: Array(job.tokens[job.position..<end]), firstPosition: job.position,
+      blocks: job.addresses, wantsLogits: end == job.tokens.count)
+    let logits: [Float]
+    do {
+      logits = try host.engine.forward([slice])
+    } catch {
+      host.logger.error(
+        "prefill failed",
+        metadata: ["request": "\(job.submission.request.request)", "error": "\(error)"])
+      revoke(ticket, because: error)
+      return
+    }
+    job.position = end
+    let firstNew = job.stamps.count
+    // Whole blocks are final; the partly filled last one is when the prompt is read.
+    let finalBlocks =
+      end == job.tokens.count ? job.blocks.count : end / blockTokens
+    for block in job.blocks[firstNew..<finalBlocks] {
+      job.stamps.append(host.pool.endWrite(block))
+    }
+    if end == job.tokens.count { job.completion = completion(of: job, logits: logits) }
+    jobs[ticket] = job
+    let progress = PrefillProgress(
+      firstBlock: UInt32(firstNew), stamps: Array(job.stamps[firstNew...]),
+      completion: job.completion)
+    if let completion = job.completion {
+      settle(job, completion, progress: progress)
+    } else {
+      job.follower?.send(.prefillProgress(progress))
+    }
+  }
+
+  private func completion(of job: PrefillJob, logits: [Float]) -> PrefillDone {
+    let next = host.nextToken(
+      logits: logits[...], sampling: job.submission.request.sampling, position: job.tokens.count,
+      index: 0)
+    let started = job.started ?? .now
+    return PrefillDone(
+      firstToken: next.token, finish: next.finish,
+      queuedMicroseconds: (started - job.submission.received).wholeMicroseconds,
+      computedMicroseconds: (ContinuousClock.now - started).wholeMicroseconds)
+  }
+
+  /// Tells both sides that the prompt is read; the blocks stay until decode releases them.
+  private func settle(_ job: PrefillJob, _ completion: PrefillDone, progress: PrefillProgress) {
+    queue.removeAll { $0 == job.ticket }
+    job.follower?.finish(with: .prefillProgress(progress))
+    job.submission.reply.finish(with: .prefillDone(completion))
+    host.logger.info(
+      "prefilled",
+      metadata: [
+        "request": "\(job.submission.request.request)", "tokens": "\(job.tokens.count)",
+        "blocks": "\(job.stamps.count)", "queued_us": "\(completion.queuedMicroseconds)",
+        "computed_us": "\(completion.computedMicroseconds)",
+      ])
+    if completion.finish != nil {
+      revoke(job.ticket, because: BatonError(.cancelled, "the first token was the last"))
+    }
+  }
+}
