@@ -102,6 +102,12 @@ let package = Package(
         "KVCore", "KVPool", "Migration", "ControlProtocol", "ControlTransport", "Inference",
         "BatonRuntime", "EngineHost", "Platform", logging, serviceLifecycle,
       ]),
+    library(
+      "DecodeService",
+      [
+        "KVCore", "KVPool", "Migration", "ControlProtocol", "ControlTransport", "Inference",
+        "BatonRuntime", "EngineHost", "Platform", nioPosix, logging, serviceLifecycle,
+      ]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
@@ -120,6 +126,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     tests("BatonRuntimeTests", ["KVCore", "ControlProtocol", "BatonRuntime", logging]),
     tests("EngineHostTests", ["KVCore", "KVPool", "EngineHost"]),
+    tests("DecodeServiceTests", ["KVCore", "BatonRuntime", "DecodeService"]),
     tests("TidyTests", []),
   ]
 )

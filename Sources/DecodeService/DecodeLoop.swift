@@ -1,0 +1,218 @@
+import BatonRuntime
+import ControlProtocol
+import EngineHost
+import Inference
+import KVCore
+import KVPool
+import Logging
+import Migration
+
+/// The thread that advances all sequences of one engine, a batch a step.
+///
+/// Sequences join and leave between steps. A decode engine gets them with their KV; a hybrid engine
+/// gets them as prompts, of which each step reads at most one chunk beside the decoding sequences.
+final class DecodeLoop {
+  let host: EngineHost
+  let leases: LeaseKeeper
+  private let mailbox: Mailbox<DecodeCommand>
+  private let chunkTokens: Int
+  private var sequences: [DecodeSequence] = []
+  /// Where the next batch starts, so that more sequences than fit in one take turns.
+  private var turn = 0
+  private var isStopping = false
+
+  init(host: EngineHost, leases: LeaseKeeper, mailbox: Mailbox<DecodeCommand>) {
+    self.host = host
+    self.leases = leases
+    self.mailbox = mailbox
+    self.chunkTokens = host.configuration.prefillChunk
+  }
+
+  /// Runs until the stop command; called on the thread that owns this loop.
+  func run() {
+    while !isStopping {
+      let commands = sequences.isEmpty ? mailbox.wait(until: nil) : mailbox.takeAll()
+      for command in commands { obey(command) }
+      dropCancelled()
+      bringHome()
+      if !sequences.isEmpty, !isStopping { step(nextBatch()) }
+    }
+    for sequence in sequences {
+      sequence.reply.fail(BatonError(.unavailable, "engine \(host.id) is stopping"))
+      giveBack(sequence)
+    }
+    sequences.removeAll()
+  }
+
+  private func obey(_ command: DecodeCommand) {
+    switch command {
+    case .admit(let sequence): sequences.append(sequence)
+    case .stop: isStopping = true
+    }
+  }
+
+  private func dropCancelled() {
+    sequences.removeAll { sequence in
+      guard sequence.reply.isCancelled else { return false }
+      host.logger.info("cancelled", metadata: ["request": "\(sequence.request)"])
+      giveBack(sequence)
+      return true
+    }
+  }
+
+  /// Advances the sequences at these indices, which rise.
+  private func step(_ batch: [Int]) {
+    let slices = batch.map(slice(of:))
+    let logits: [Float]
+    do {
+      logits = try host.engine.forward(slices)
+    } catch {
+      guard batch.count == 1 else {
+        // A refused batch has written nothing; only the sequence at fault ends. From the last on,
+        // so that an end does not move those before it.
+        for index in batch.reversed() { step([index]) }
+        return
+      }
+      end([batch[0]: .failed(error)])
+      return
+    }
+    var row = 0
+    var ends: [Int: SequenceEnd] = [:]
+    for (index, slice) in zip(batch, slices) {
+      let wanted = slice.wantsLogits ? row : nil
+      if slice.wantsLogits { row += 1 }
+      // Nothing that was computed from a block that changed meanwhile may leave.
+      if let borrowed = sequences[index].borrowed?.blocks, let place = borrowed.firstStale() {
+        ends[index] = .failed(borrowed.staleBlock(at: place))
+        continue
+      }
+      if let end = advance(index, by: slice, logits: wanted.map { self.row($0, of: logits) }) {
+        ends[index] = end
+      }
+    }
+    end(ends)
+  }
+
+  private func row(_ row: Int, of logits: [Float]) -> ArraySlice<Float> {
+    let width = host.engine.model.vocabularySize
+    return logits[row * width..<(row + 1) * width]
+  }
+}
+
+/// How a sequence left the loop.
+enum SequenceEnd {
+  case finished
+  case failed(BatonError)
+}
+
+extension DecodeLoop {
+  /// The indices of the sequences of the next step, at most one of them still reading its prompt.
+  private func nextBatch() -> [Int] {
+    var batch: [Int] = []
+    var hasPrefill = false
+    for offset in sequences.indices where batch.count < Limits.maximumBatchSequences {
+      let index = (turn + offset) % sequences.count
+      if sequences[index].isPrefilling {
+        if hasPrefill { continue }
+        hasPrefill = true
+      }
+      batch.append(index)
+    }
+    if sequences.count > Limits.maximumBatchSequences {
+      turn = (turn + batch.count) % sequences.count
+    } else {
+      turn = 0
+    }
+    return batch.sorted()
+  }
+
+  private func slice(of index: Int) -> SequenceSlice {
+    let sequence = sequences[index]
+    let tokens = sequence.pending.prefix(chunkTokens)
+    return SequenceSlice(
+      tokens: Array(tokens), firstPosition: sequence.position, blocks: sequence.blocks,
+      wantsLogits: tokens.count == sequence.pending.count)
+  }
+
+  /// Takes over what a step computed; returns the end when there is one.
+  private func advance(
+    _ index: Int, by slice: SequenceSlice, logits: ArraySlice<Float>?
+  ) -> SequenceEnd? {
+    sequences[index].position += slice.tokens.count
+    sequences[index].pending.removeFirst(slice.tokens.count)
+    guard let logits else { return nil }
+    let sequence = sequences[index]
+    let next = host.nextToken(
+      logits: logits, sampling: sequence.sampling, position: sequence.position,
+      index: sequence.nextIndex)
+    let tokens = next.token.map { [$0] } ?? []
+    sequences[index].written += tokens.count
+    let chunk = TokenChunk(
+      firstIndex: UInt32(sequence.nextIndex), tokens: tokens, finish: next.finish,
+      migration: sequence.report)
+    if next.finish != nil {
+      sequence.reply.finish(with: .tokenChunk(chunk))
+      return .finished
+    }
+    sequence.reply.send(.tokenChunk(chunk))
+    sequences[index].report = nil
+    sequences[index].nextIndex += 1
+    sequences[index].pending = tokens
+    return nil
+  }
+
+  private func end(_ ends: [Int: SequenceEnd]) {
+    // From the last on, so that the other indices stay right.
+    for (index, end) in ends.sorted(by: { $0.key > $1.key }) {
+      let sequence = sequences.remove(at: index)
+      switch end {
+      case .finished:
+        host.logger.info(
+          "decoded",
+          metadata: ["request": "\(sequence.request)", "tokens": "\(sequence.written)"])
+      case .failed(let error):
+        host.logger.warning(
+          "sequence failed", metadata: ["request": "\(sequence.request)", "error": "\(error)"])
+        sequence.reply.fail(error)
+      }
+      giveBack(sequence)
+    }
+  }
+
+  private func giveBack(_ sequence: DecodeSequence) {
+    host.reserver.release(sequence.ownBlocks)
+    if let borrowed = sequence.borrowed { leases.release(borrowed.ticket, on: borrowed.link) }
+  }
+}
+
+extension DecodeLoop {
+  /// Copies into our own pool what is borrowed from engines that are gone, as far as it has room.
+  ///
+  /// Until there is room the blocks stay borrowed: a dead engine's memory lives as long as it is
+  /// mapped, and nobody writes it any more.
+  private func bringHome() {
+    // From the last on, so that an end does not move those that follow.
+    for index in sequences.indices.reversed() {
+      guard let borrowed = sequences[index].borrowed, !borrowed.link.isAlive,
+        let room = try? host.pool.allocate(blocks: borrowed.count)
+      else { continue }
+      do {
+        _ = try borrowed.blocks.copyHome(0..<borrowed.count, to: room, in: host.pool)
+      } catch {
+        host.reserver.release(room)
+        end([index: .failed(error)])
+        continue
+      }
+      sequences[index].ownBlocks += room
+      sequences[index].blocks.replaceSubrange(0..<borrowed.count, with: host.addresses(of: room))
+      sequences[index].borrowed = nil
+      leases.release(borrowed.ticket, on: borrowed.link)
+      host.logger.info(
+        "borrowed blocks copied home",
+        metadata: [
+          "request": "\(sequences[index].request)", "blocks": "\(borrowed.count)",
+          "from": "\(borrowed.link.engine)",
+        ])
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import ControlProtocol
+import ControlTransport
+import EngineHost
+import KVCore
+import KVPool
+import Logging
+import Migration
+import NIOPosix
+
+/// The links of this decode engine, one to each start of each prefill engine, set up on first use.
+actor LinkTable {
+  private let host: EngineHost
+  private let identity: LocalIdentity
+  private var links: [EngineID: Link] = [:]
+  /// Set-ups that are under way; whoever needs the link meanwhile waits for the same one.
+  private var openings: [EngineID: Task<Link, any Error>] = [:]
+
+  init(host: EngineHost, identity: LocalIdentity) {
+    self.host = host
+    self.identity = identity
+  }
+
+  /// The live link to an engine; sets it up when there is none.
+  ///
+  /// - Parameter incarnation: the start of the engine that is meant; nil for whichever runs.
+  ///
+  /// Throws `BatonError`: `ticketUnknown` when the engine has started again since, `incompatible`
+  /// when it runs another model or geometry, `unavailable` when it cannot be reached.
+  func link(
+    to engine: EngineID, incarnation: Incarnation?, addresses: [String]
+  ) async throws -> Link {
+    let link = try await liveLink(to: engine, addresses: addresses)
+    guard incarnation == nil || incarnation == link.incarnation else {
+      throw BatonError(.ticketUnknown, "the ticket is from another start of \(engine)")
+    }
+    return link
+  }
+
+  private func liveLink(to engine: EngineID, addresses: [String]) async throws -> Link {
+    if let link = links[engine], link.isAlive { return link }
+    if let opening = openings[engine] { return try await opening.value }
+    // Not a child of the request that came first: others wait for the link when that one is gone.
+    let opening = Task {
+      defer { openings[engine] = nil }
+      let link = try await open(engine, addresses: addresses)
+      links[engine] = link
+      watch(link)
+      return link
+    }
+    openings[engine] = opening
+    return try await opening.value
+  }
+
+  private func open(_ engine: EngineID, addresses: [String]) async throws -> Link {
+    var failure = BatonError(.unavailable, "engine \(engine) has no address")
+    for text in addresses {
+      do {
+        let connection = try await ControlClient.connect(
+          to: ControlAddress(text), identity: identity, handler: RefusingHandler(),
+          group: MultiThreadedEventLoopGroup.singleton, logger: host.logger)
+        do {
+          return try await setUp(engine, over: connection)
+        } catch {
+          connection.close()
+          throw error
+        }
+      } catch {
+        failure = BatonError(wrapping: error)
+      }
+    }
+    throw failure
+  }
+
+  private func setUp(_ engine: EngineID, over connection: ControlConnection) async throws -> Link {
+    let start = ContinuousClock.now
+    guard connection.remote.engine == engine, connection.remote.role == .prefill else {
+      throw BatonError(
+        .incompatible,
+        "expected prefill engine \(engine), found \(connection.remote.role) engine "
+          + "\(connection.remote.engine)")
+    }
+    let remoteModel = try host.requireSameModel(as: connection)
+    let id = LinkID.random()
+    try host.migration.initialize(
+      link: id, remote: engine, remoteIncarnation: connection.remote.incarnation)
+    let link: Link
+    do {
+      try await connect(id, over: connection)
+      let layout = try PoolLayout(
+        geometry: remoteModel.geometry, blockCount: Int(remoteModel.poolBlocks))
+      let pool = try PoolMigration(
+        backend: host.migration, link: id, peer: engine, remote: layout, destination: host.pool)
+      link = Link(id: id, connection: connection, pool: pool)
+    } catch {
+      host.migration.disconnect(link: id)
+      throw error
+    }
+    host.logger.info(
+      "link set up",
+      metadata: [
+        "link": "\(link.id)", "prefill": "\(engine)",
+        "milliseconds": "\((ContinuousClock.now - start).wholeMilliseconds)",
+      ])
+    return link
+  }
+
+  /// Registers our pool and exchanges endpoints; the peer's memory is mapped when this returns.
+  private func connect(_ link: LinkID, over connection: ControlConnection) async throws {
+    try host.migration.registerMemoryRegion(.destination(host.pool), link: link)
+    let open = LinkOpen(link: link, endpoints: [try host.migration.endpointInfo(link: link)])
+    guard case .linkOpened(let opened) = try await connection.request(.linkOpen(open)) else {
+      throw BatonError(
+        .protocolViolation, "engine \(connection.remote.engine) did not answer with LinkOpened")
+    }
+    for endpoint in opened.endpoints {
+      try await host.migration.connect(link: link, remote: endpoint)
+    }
+  }
+
+  /// Lets go of the link, and so of the peer's memory as far as nothing of it is borrowed, when the
+  /// connection ends; the task ends with it.
+  private func watch(_ link: Link) {
+    Task {
+      await link.connection.waitUntilClosed()
+      if links[link.engine]?.id == link.id { links[link.engine] = nil }
+      host.migration.disconnect(link: link.id)
+      host.logger.warning(
+        "link lost", metadata: ["link": "\(link.id)", "prefill": "\(link.engine)"])
+    }
+  }
+}
