@@ -23,6 +23,8 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let hummingbird: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let configuration: Target.Dependency = .product(
   name: "Configuration", package: "swift-configuration")
 let serviceLifecycle: Target.Dependency = .product(
@@ -51,9 +53,11 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
@@ -108,6 +112,12 @@ let package = Package(
         "KVCore", "KVPool", "Migration", "ControlProtocol", "ControlTransport", "Inference",
         "BatonRuntime", "EngineHost", "Platform", nioPosix, logging, serviceLifecycle,
       ]),
+    library(
+      "ProxyService",
+      [
+        "KVCore", "ControlProtocol", "ControlTransport", "Tokenizer", "BatonRuntime", crypto,
+        hummingbird, httpTypes, nioCore, nioPosix, logging, serviceLifecycle,
+      ]),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
@@ -125,6 +135,12 @@ let package = Package(
       "InferenceTests", ["KVCore", "CKernels", "Inference"],
       resources: [.copy("Fixtures")]),
     tests("BatonRuntimeTests", ["KVCore", "ControlProtocol", "BatonRuntime", logging]),
+    tests(
+      "ProxyServiceTests",
+      [
+        "KVCore", "ControlProtocol", "BatonRuntime", "ProxyService", "Tokenizer", nioCore, nioPosix,
+        logging, serviceLifecycle,
+      ]),
     tests("EngineHostTests", ["KVCore", "KVPool", "EngineHost"]),
     tests("DecodeServiceTests", ["KVCore", "BatonRuntime", "DecodeService"]),
     tests("TidyTests", []),

@@ -1,0 +1,130 @@
+import BatonRuntime
+import FoundationEssentials
+import HTTPTypes
+import HummingbirdCore
+import KVCore
+import Logging
+import NIOCore
+
+extension EdgeResponder {
+  /// Answers `POST /v1/completions`, as a stream or whole.
+  ///
+  /// Throws `CancellationError` when the client is gone before its answer is complete.
+  @concurrent
+  func complete(
+    _ request: Request, arrival: ContinuousClock.Instant, writer: consuming ResponseWriter,
+    channel: any Channel
+  ) async throws {
+    let id = RequestID.random()
+    var logger = logger
+    logger[metadataKey: "request"] = "\(id)"
+    let completion: PreparedCompletion
+    do throws(APIError) {
+      completion = try await prepare(request, id: id)
+    } catch {
+      metrics.requests.with(error.outcome.rawValue).add()
+      logger.info(
+        "completion refused", metadata: ["status": "\(error.status)", "cause": "\(error.message)"])
+      try await Self.write(EdgeReply(error), id: id, to: writer)
+      return
+    }
+    defer { admission.leave() }
+    let pipe = AnswerPipe()
+    running.insert(pipe, id: id)
+    defer { running.remove(id) }
+
+    let connection = try await channel.pipeline.handler(type: ClientConnection.self).get()
+    connection.whenGone { pipe.abort() }
+    defer { connection.whenGone(nil) }
+
+    let run = CompletionRun(
+      completion, createdSeconds: Int64(Date().timeIntervalSince1970), arrival: arrival,
+      metrics: metrics, pipe: pipe)
+    var remainingWriter: ResponseWriter? = writer
+    try await withThrowingDiscardingTaskGroup { [backend, logger] group in
+      group.addTask {
+        var run = run
+        await run.run(on: backend, logger: logger)
+      }
+      // What this throws cancels the run.
+      if let writer = remainingWriter.take() {
+        try await Self.write(pipe, streams: completion.request.streams, id: id, to: writer)
+      }
+      // The run of an answer that `running` has stopped goes on otherwise.
+      group.cancelAll()
+    }
+  }
+
+  /// Reads and checks a request and admits it; `admission.leave` must follow its end.
+  private func prepare(_ request: Request, id: RequestID) async throws(APIError)
+    -> PreparedCompletion
+  {
+    let body: ByteBuffer
+    do {
+      body = try await request.body.collect(upTo: EdgeLimits.maximumBodyBytes)
+    } catch is NIOTooManyBytesError {
+      throw APIError(
+        status: 413,
+        message: "the body has more than \(EdgeLimits.maximumBodyBytes) bytes, which is the limit",
+        type: "invalid_request_error", code: "body_too_large")
+    } catch {
+      throw .invalidRequest("the body could not be read: \(error)")
+    }
+    let completionRequest = try CompletionRequest(json: body.readableBytesView)
+    let completion = try PreparedCompletion(
+      completionRequest, id: id, model: model(named: completionRequest.model),
+      seed: UInt64.random(in: 0...UInt64.max))
+    guard admission.enter() else { throw .tooManyRequests(limit: admission.limit) }
+    return completion
+  }
+
+  /// Writes what comes out of `pipe`. Its first piece decides between an answer and an error.
+  @concurrent
+  private static func write(
+    _ pipe: AnswerPipe, streams: Bool, id: RequestID, to writer: consuming ResponseWriter
+  ) async throws {
+    let first: ByteBuffer
+    switch await pipe.next() {
+    case .bytes(let bytes): first = bytes
+    case .failed(let error):
+      try await write(EdgeReply(error), id: id, to: writer)
+      return
+    case .end, .aborted: throw CancellationError()
+    }
+    guard streams else {
+      try await write(.json(first), id: id, to: writer)
+      return
+    }
+    let head = HTTPResponse(
+      status: .ok,
+      headerFields: [
+        .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
+        .requestID: id.rawValue,
+      ])
+    var body = try await writer.writeHead(head)
+    try await body.write(first)
+    writing: while true {
+      switch await pipe.next() {
+      case .bytes(let bytes):
+        try await body.write(bytes)
+      case .failed(let error):
+        try await body.write(CompletionEncoder.event(error.json))
+        break writing
+      case .end:
+        break writing
+      case .aborted:
+        throw CancellationError()
+      }
+    }
+    try await body.finish(nil)
+  }
+
+  @concurrent
+  private static func write(
+    _ reply: EdgeReply, id: RequestID, to writer: consuming ResponseWriter
+  ) async throws {
+    var reply = reply
+    reply.fields[.requestID] = id.rawValue
+    try await reply.write(to: writer)
+  }
+}

@@ -1,0 +1,37 @@
+import ControlProtocol
+import ControlTransport
+import KVCore
+
+/// The engines that serve one attempt of one request.
+struct Route: Sendable {
+  /// One live engine, as it was when the route was chosen.
+  struct Leg: Sendable {
+    let member: Int
+    let connection: ControlConnection
+
+    var engine: EngineID { connection.remote.engine }
+  }
+
+  enum Kind: Sendable {
+    case pair(prefill: Leg, decode: Leg)
+    case hybrid(Leg)
+  }
+
+  let kind: Kind
+
+  /// The fleet members whose outstanding requests this route is counted among.
+  var members: [Int] {
+    switch kind {
+    case .pair(let prefill, let decode): [prefill.member, decode.member]
+    case .hybrid(let leg): [leg.member]
+    }
+  }
+
+  /// Which engine reads the prompt and which writes the answer.
+  var engineNames: (prefill: String, decode: String) {
+    switch kind {
+    case .pair(let prefill, let decode): (prefill.engine.name, decode.engine.name)
+    case .hybrid(let leg): (leg.engine.name, leg.engine.name)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import ControlProtocol
+import ControlTransport
+import KVCore
+
+/// What one engine says of one attempt.
+enum LegEvent: Sendable {
+  case accepted(Ticket)
+  case prefilled(PrefillDone)
+  case chunk(TokenChunk)
+}
+
+/// One engine's part of one attempt: sends the request and hands on what comes back.
+struct Leg: Sendable {
+  let connection: ControlConnection
+  let events: AsyncThrowingStream<LegEvent, any Error>.Continuation
+
+  /// Ends with the engine's answer; a failure ends the whole attempt. Cancelling cancels the
+  /// request in the engine.
+  func run(_ request: Message) async {
+    do {
+      var isComplete = false
+      for try await message in try connection.stream(request) {
+        switch message {
+        case .prefillAccepted(let ticket):
+          events.yield(.accepted(ticket))
+        case .prefillDone(let done):
+          isComplete = true
+          events.yield(.prefilled(done))
+        case .tokenChunk(let chunk):
+          isComplete = chunk.finish != nil
+          events.yield(.chunk(chunk))
+        default:
+          throw BatonError(
+            .protocolViolation, "engine \(connection.remote.engine) sent an unexpected message")
+        }
+      }
+      guard isComplete else {
+        throw BatonError(
+          .protocolViolation, "engine \(connection.remote.engine) ended its answer too early")
+      }
+    } catch {
+      events.finish(throwing: error)
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import ControlProtocol
+import KVCore
+import ProxyService
+import Testing
+
+@Suite("Figures of engines that come and go")
+struct MetricLedgerTests {
+  private func families(count: Double, used: Double) -> [MetricFamily] {
+    [
+      MetricFamily(
+        name: "baton_migrations_total", help: "", kind: .counter,
+        samples: [.init(suffix: "", labels: [], value: count)]),
+      MetricFamily(
+        name: "baton_kv_blocks", help: "", kind: .gauge,
+        samples: [.init(suffix: "", labels: [], value: used)]),
+    ]
+  }
+
+  private func value(_ name: String, in families: [MetricFamily]) -> Double? {
+    families.first { $0.name == name }?.samples.first?.value
+  }
+
+  @Test("A counter never falls when an engine dies and starts again, and its gauges go with it")
+  func restart() {
+    var ledger = MetricLedger()
+    let (first, second) = (Incarnation(1), Incarnation(2))
+    ledger.update(first, families(count: 21, used: 5))
+    var collected = ledger.collect(live: [first])
+    #expect(value("baton_migrations_total", in: collected) == 21)
+    #expect(value("baton_kv_blocks", in: collected) == 5)
+
+    collected = ledger.collect(live: [])
+    #expect(value("baton_migrations_total", in: collected) == 21)
+    #expect(value("baton_kv_blocks", in: collected) == nil)
+
+    ledger.update(second, families(count: 1, used: 0))
+    collected = ledger.collect(live: [second])
+    #expect(value("baton_migrations_total", in: collected) == 22)
+    #expect(value("baton_kv_blocks", in: collected) == 0)
+    ledger.update(second, families(count: 3, used: 0))
+    #expect(value("baton_migrations_total", in: ledger.collect(live: [second])) == 24)
+  }
+}
