@@ -31,7 +31,10 @@ let serviceLifecycle: Target.Dependency = .product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals: Target.Dependency = .product(
   name: "UnixSignals", package: "swift-service-lifecycle")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
 
 func library(
   _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil
@@ -50,7 +53,9 @@ func tests(
 let package = Package(
   name: "baton",
   platforms: [.macOS(.v26)],
+  products: [.executable(name: "baton", targets: ["baton"])],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
@@ -59,6 +64,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
   ],
   targets: [
     // C: shims, generated code, kernels.
@@ -118,6 +124,15 @@ let package = Package(
         "KVCore", "ControlProtocol", "ControlTransport", "Tokenizer", "BatonRuntime", crypto,
         hummingbird, httpTypes, nioCore, nioPosix, logging, serviceLifecycle,
       ]),
+    .executableTarget(
+      name: "baton",
+      dependencies: [
+        "KVCore", "Platform", "ControlProtocol", "ControlTransport", "BatonRuntime",
+        "PrefillService",
+        "DecodeService", "ProxyService", argumentParser, logging,
+        nioCore, nioPosix, serviceLifecycle, subprocess, systemPackage,
+      ],
+      swiftSettings: strictSettings),
 
     // Tests.
     tests("KVCoreTests", ["KVCore"]),
@@ -141,6 +156,7 @@ let package = Package(
         "KVCore", "ControlProtocol", "BatonRuntime", "ProxyService", "Tokenizer", nioCore, nioPosix,
         logging, serviceLifecycle,
       ]),
+    tests("CommandLineTests", ["baton", "BatonRuntime", argumentParser]),
     tests("EngineHostTests", ["KVCore", "KVPool", "EngineHost"]),
     tests("DecodeServiceTests", ["KVCore", "BatonRuntime", "DecodeService"]),
     tests("TidyTests", []),

@@ -1,0 +1,52 @@
+package import ArgumentParser
+package import BatonRuntime
+import Foundation
+import KVCore
+import Logging
+
+package struct UpCommand: SettingsCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: command.rawValue,
+    abstract: "Starts a whole fleet on this machine, each service as a process of its own.",
+    discussion: """
+      baton up
+      baton up --prefill 2 --decode 2 --handoff copy --model /models/TinyLlama-1.1B
+      baton up --prefill 0 --decode 0 --hybrid 1 --port 9000
+
+      All log lines come on standard error, prefixed with the process that wrote them. A process \
+      that dies is started again. Ctrl-C stops all of them.
+      """)
+  package static let command = BatonCommand.up
+
+  @OptionGroup var fleet: FleetOptions
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var prefill: PrefillOptions
+  @OptionGroup var decode: DecodeOptions
+  @OptionGroup var edge: EdgeOptions
+  @OptionGroup var common: CommonOptions
+
+  package init() {}
+
+  package var given: GivenSettings {
+    fleet.given + model.given + prefill.given + decode.given + edge.given + common.given
+  }
+
+  package func run() async throws {
+    let up = try configuration { settings throws(BatonError) in
+      try UpConfiguration(
+        settings: settings, cores: ProcessInfo.processInfo.activeProcessorCount)
+    }
+    let tag = Hexadecimal.string(UInt64.random(in: 0...UInt64.max))
+    let plan = FleetPlan(configuration: up, tag: tag)
+    let output = FleetOutput(names: plan.processes.map(\.name) + [FleetOutput.ownName])
+    let logger = output.makeLogger(level: up.logLevel)
+    do {
+      try await ServiceRunner.run(
+        [FleetSupervisor(plan: plan, output: output, logger: logger)],
+        shutdownTime: FleetSupervisor.killTime + .seconds(3), logger: logger)
+    } catch let error as BatonError {
+      logger.critical("stopped", metadata: ["cause": "\(error.message)"])
+      throw ExitCode(ExitStatus(endedBy: error).rawValue)
+    }
+  }
+}

@@ -1,0 +1,11 @@
+import ArgumentParser
+import BatonRuntime
+
+struct CommonOptions: SettingOptions {
+  @Option(Settings.logLevel) var logLevel: String?
+  @Option(Settings.config) var config: String?
+
+  var given: GivenSettings {
+    givenSettings((Settings.logLevel, logLevel.texts), (Settings.config, config.texts))
+  }
+}

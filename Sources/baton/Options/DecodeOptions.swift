@@ -1,0 +1,9 @@
+import ArgumentParser
+import BatonRuntime
+
+/// What engines that take over sequences need.
+struct DecodeOptions: SettingOptions {
+  @Option(Settings.handoff) var handoff: String?
+
+  var given: GivenSettings { givenSettings((Settings.handoff, handoff.texts)) }
+}

@@ -1,0 +1,17 @@
+import ArgumentParser
+import BatonRuntime
+
+/// How clients are served.
+struct EdgeOptions: SettingOptions {
+  @Option(Settings.host) var host: String?
+  @Option(Settings.port) var port: String?
+  @Option(Settings.servedModelName) var servedModelName: String?
+  @Option(Settings.maxConcurrent) var maxConcurrent: String?
+
+  var given: GivenSettings {
+    givenSettings(
+      (Settings.host, host.texts), (Settings.port, port.texts),
+      (Settings.servedModelName, servedModelName.texts),
+      (Settings.maxConcurrent, maxConcurrent.texts))
+  }
+}
