@@ -160,5 +160,6 @@ let package = Package(
     tests("EngineHostTests", ["KVCore", "KVPool", "EngineHost"]),
     tests("DecodeServiceTests", ["KVCore", "BatonRuntime", "DecodeService"]),
     tests("TidyTests", []),
+    tests("SystemTests", []),
   ]
 )

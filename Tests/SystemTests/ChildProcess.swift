@@ -1,0 +1,114 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// A process whose output is read line by line as it comes.
+final class ChildProcess: Sendable {
+  private struct State {
+    var lines: [String] = []
+    var isOpen = true
+    var watchers: [AsyncStream<Void>.Continuation] = []
+  }
+
+  private let process: Process
+  private let state = Mutex(State())
+
+  /// Starts `path`; its standard input stays open until `closeInput` or the end of this object.
+  init(_ path: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let reader = output.fileHandleForReading
+    Thread.detachNewThread { [self] in read(reader) }
+  }
+
+  deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+  var processID: Int32 { process.processIdentifier }
+
+  var lines: [String] { state.withLock { $0.lines } }
+
+  func signal(_ number: Int32) { kill(process.processIdentifier, number) }
+
+  /// The exit status, once the process has ended; a signal's number plus 128 for one it died of.
+  func exitStatus() async -> Int32 {
+    await waitForEndOfOutput()
+    process.waitUntilExit()
+    return process.terminationReason == .exit
+      ? process.terminationStatus : 128 + process.terminationStatus
+  }
+
+  /// The first line, also of those that have come already, for which `body` has a value.
+  ///
+  /// Throws `OutputEnded` with everything that was printed when the output ends before.
+  @discardableResult
+  func first<Value>(_ body: (String) -> Value?) async throws -> Value {
+    var checked = 0
+    for await _ in changes() {
+      let (lines, isOpen) = state.withLock { ($0.lines, $0.isOpen) }
+      for line in lines[checked...] {
+        if let value = body(line) { return value }
+      }
+      checked = lines.count
+      if !isOpen { break }
+    }
+    throw OutputEnded(lines: lines)
+  }
+
+  /// Returns when a line that contains `text` has come; throws as `first` does.
+  func wait(for text: String) async throws {
+    try await first { $0.contains(text) ? text : nil }
+  }
+
+  func waitForEndOfOutput() async {
+    for await _ in changes() where !state.withLock({ $0.isOpen }) { return }
+  }
+
+  /// Told now and whenever a line or the end comes.
+  private func changes() -> AsyncStream<Void> {
+    let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+    state.withLock { $0.watchers.append(continuation) }
+    continuation.yield()
+    return stream
+  }
+
+  private func read(_ handle: FileHandle) {
+    var rest = Data()
+    while true {
+      let data = handle.availableData
+      if data.isEmpty { break }
+      rest += data
+      while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
+        add(String(decoding: rest[rest.startIndex..<newline], as: UTF8.self))
+        rest = rest[rest.index(after: newline)...]
+      }
+    }
+    if !rest.isEmpty { add(String(decoding: rest, as: UTF8.self)) }
+    let watchers = state.withLock { state in
+      state.isOpen = false
+      return state.watchers
+    }
+    for watcher in watchers { watcher.yield() }
+  }
+
+  private func add(_ line: String) {
+    let watchers = state.withLock { state in
+      state.lines.append(line)
+      return state.watchers
+    }
+    for watcher in watchers { watcher.yield() }
+  }
+}
+
+/// A process ended its output before it printed what a test waited for.
+struct OutputEnded: Error, CustomStringConvertible {
+  let lines: [String]
+
+  var description: String { "the output ended:\n" + lines.joined(separator: "\n") }
+}
