@@ -15,7 +15,7 @@ package enum ControlClient {
   package static func connect(
     to address: ControlAddress, identity: LocalIdentity,
     handler: any ControlHandler = RefusingHandler(), group: any EventLoopGroup, logger: Logger,
-    timeout: Duration = .seconds(5)
+    timeout: Duration = .milliseconds(TransportLimits.connectMilliseconds)
   ) async throws -> ControlConnection {
     try Task.checkCancellation()
     let eventLoop = group.any()

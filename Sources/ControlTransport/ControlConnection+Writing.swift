@@ -77,9 +77,13 @@ extension ControlConnection {
   }
 
   /// Fails everything that waits, once. Returns false if the connection was over before.
+  ///
+  /// What waits has no part in why the connection is over: to it the peer is gone, and another one
+  /// may answer. Only what this side has closed itself is cancelled.
   private func finish(
-    because reason: BatonError, _ sayGoodbye: (inout State) -> Void
+    because cause: BatonError, _ sayGoodbye: (inout State) -> Void
   ) -> Bool {
+    let reason = cause.code == .cancelled ? cause : BatonError(.peerGone, cause.message)
     var sinks: [AnswerSink] = []
     var handlers: [Task<Void, Never>] = []
     var waiters: [AsyncStream<Never>.Continuation] = []

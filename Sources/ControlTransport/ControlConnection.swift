@@ -62,6 +62,23 @@ package final class ControlConnection: Sendable {
     }
   }
 
+  /// As `request`, and throws `deadlineExceeded` when no answer has come within `limit`, which
+  /// cancels the request at the peer.
+  package func request(_ message: Message, within limit: Duration) async throws -> Message {
+    try await withThrowingTaskGroup(of: Message?.self) { group in
+      defer { group.cancelAll() }
+      group.addTask { try await self.request(message) }
+      group.addTask {
+        try await Task.sleep(for: limit)
+        return nil
+      }
+      guard let answer = try await group.next() ?? nil else {
+        throw BatonError(.deadlineExceeded, "\(remote.engine) did not answer within \(limit)")
+      }
+      return answer
+    }
+  }
+
   /// Asks for answers that come one by one. Throws as `request` does, before anything is sent.
   package func stream(_ message: Message) throws(BatonError) -> MessageStream {
     let (base, continuation) = AsyncThrowingStream.makeStream(

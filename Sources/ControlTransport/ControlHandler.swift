@@ -10,16 +10,11 @@ package protocol ControlHandler: Sendable {
     _ message: Message, from connection: ControlConnection, reply: ReplyWriter
   ) async
 
-  /// The handshake is over; no request was handed out yet. Called on the event loop, so it must not
-  /// block.
-  func connectionOpened(_ connection: ControlConnection)
-
   /// The connection is lost or closed. Called at once, wherever that was noticed: must not block.
   func connectionClosed(_ connection: ControlConnection)
 }
 
 extension ControlHandler {
-  package func connectionOpened(_ connection: ControlConnection) {}
   package func connectionClosed(_ connection: ControlConnection) {}
 }
 

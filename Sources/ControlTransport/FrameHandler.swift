@@ -89,7 +89,16 @@ final class FrameHandler: ChannelInboundHandler {
       throw BatonError(
         .protocolViolation, "stream \(header.stream) was used before the handshake was over")
     }
-    act(on: handshake.received(try content.get()), context)
+    let message = try content.get()
+    let flags: FrameFlags = side == .initiator ? [.last, .response] : .last
+    if case .error = message {
+      // Ends the connection whoever sends it.
+    } else if header.flags != flags {
+      throw BatonError(
+        .protocolViolation,
+        "a message of the handshake has flags \(header.flags.rawValue), not \(flags.rawValue)")
+    }
+    act(on: handshake.received(message), context)
   }
 
   private func act(on action: HandshakeMachine.Action, _ context: ChannelHandlerContext) {
@@ -109,7 +118,6 @@ final class FrameHandler: ChannelInboundHandler {
       logger.debug(
         "connection opened",
         metadata: ["peer": "\(outcome.hello.engine)", "role": "\(outcome.hello.role)"])
-      handler.connectionOpened(connection)
       opened.succeed(connection)
     }
   }

@@ -1,6 +1,8 @@
 /// The named maximum of what connections wait for and hold; `Limits` has those of the protocol.
 package enum TransportLimits {
-  /// From the first byte possible to the end of the handshake.
+  /// How long one who connects waits for the connection, and then for the handshake.
+  package static let connectMilliseconds: Int64 = 5_000
+  /// How long one who listens waits, from the first byte possible to the end of the handshake.
   package static let handshakeMilliseconds: Int64 = 10_000
   /// How long a connection that this side has ended waits for the peer to read the last bytes.
   package static let lingerMilliseconds: Int64 = 1_000

@@ -130,6 +130,22 @@ struct ControlConnectionTests {
     await server.shutdown()
   }
 
+  @Test("a request that is not answered in time is taken back, and one that is hears of nothing")
+  func deadline() async throws {
+    let handler = TestHandler()
+    let server = try await TestPeer.server(handler)
+    let client = try await TestPeer.client(of: server)
+    let error = await TestPeer.error {
+      _ = try await client.request(.modelAssetsRequest, within: .milliseconds(10))
+    }
+    #expect(error?.code == .deadlineExceeded)
+    #expect(error?.message.contains("prefill-0") == true)
+    await handler.wait(for: .cancelled)
+    let answer = try await client.request(TestHandler.prefill([1]), within: .seconds(30))
+    #expect(answer == TestHandler.chunk(0, [1]))
+    await server.shutdown()
+  }
+
   @Test("cancelling or letting go of a stream reaches the handler's task")
   func abandonedStream() async throws {
     let handler = TestHandler()

@@ -71,6 +71,22 @@ struct HostilePeerTests {
     await server.shutdown()
   }
 
+  @Test("a handshake in parts, or with flags of another kind of message, ends the connection")
+  func wrongFlags() async throws {
+    let server = try await TestPeer.server(TestHandler())
+    let cases: [(FrameFlags, ErrorCode)] = [
+      ([], .protocolViolation), ([.last, .response], .protocolViolation),
+      ([.continues], .malformedFrame),
+    ]
+    for (flags, code) in cases {
+      let error = try await fate(of: server) { peer in
+        try await peer.greet(try TestPeer.identity("raw"), flags: flags)
+      }
+      #expect(error?.code == code, "\(flags)")
+    }
+    await server.shutdown()
+  }
+
   @Test("a client that never says hello is dropped")
   func silent() async throws {
     let server = try await TestPeer.server(TestHandler(), handshakeTimeout: .milliseconds(20))

@@ -10,7 +10,6 @@ import Synchronization
 /// decodeRequest and linkPrepare: returns without an answer. leaseRelease: an error.
 final class TestHandler: ControlHandler {
   enum Event: Hashable, Sendable {
-    case opened(String)
     case closed(String)
     case started
     case cancelled
@@ -25,10 +24,6 @@ final class TestHandler: ControlHandler {
   /// Waits for an event; others before it are skipped.
   func wait(for event: Event) async {
     for await each in events where each == event { return }
-  }
-
-  func connectionOpened(_ connection: ControlConnection) {
-    recorder.yield(.opened(connection.remote.engine.name))
   }
 
   func connectionClosed(_ connection: ControlConnection) {

@@ -107,11 +107,14 @@ struct RawPeer: Sendable {
   }
 
   /// Goes through the handshake as the initiator; what the server answers is left unread.
-  func greet(_ identity: LocalIdentity, versions: [UInt32] = [1]) async throws {
+  func greet(
+    _ identity: LocalIdentity, versions: [UInt32] = [1], flags: FrameFlags = .last
+  ) async throws {
     let hello = Hello(
       versions: versions, engine: identity.engine, incarnation: identity.incarnation,
       role: identity.role, features: [], nonce: [UInt8](repeating: 1, count: 32))
-    try await send(.hello(hello), stream: 0)
+    try await send(.hello(hello), stream: 0, flags: flags)
+    guard flags == .last else { return }
     if versions == [1] { try await send(.peerInfo(identity.info), stream: 0) }
   }
 

@@ -81,6 +81,7 @@ package struct FrameDecoder: ~Copyable {
   private mutating func join(
     _ header: FrameHeader, _ payload: ArraySlice<UInt8>
   ) throws(BatonError) -> [UInt8]? {
+    guard limits.allowsParts else { throw malformed("a message of the handshake is cut in parts") }
     let isResponse = header.flags.contains(.response)
     guard partialBytes + payload.count <= limits.maximumMessageBytes else {
       throw malformed(
