@@ -22,7 +22,7 @@ package struct LeaseTable: Sendable {
   }
 
   /// Who claims a ticket. The first claimant's peer and attempt bind the ticket; it may come back
-  /// over another link.
+  /// over another link, and the lease then lives and ends with that one.
   package struct Claimant: Hashable, Sendable {
     package let peer: Peer
     package let attempt: UInt32
@@ -134,14 +134,15 @@ package struct LeaseTable: Sendable {
     leases[ticket] = lease
   }
 
-  /// The claimant's engine no longer wants the blocks.
+  /// Nobody wants the blocks any more: the claimant's engine says so, or before any claim whoever
+  /// knows the ticket.
   ///
-  /// Throws as `renew` does.
+  /// Throws as `claim` does.
   package mutating func release(
     _ ticket: TicketID, by peer: Peer, now: Instant
   ) throws(BatonError) -> EndedLease {
     let lease = try current(ticket, now: now)
-    try requireClaimant(peer, of: lease, ticket)
+    if case .claimed = lease.phase { try requireClaimant(peer, of: lease, ticket) }
     return end(ticket, lease, .released)
   }
 
@@ -158,12 +159,17 @@ package struct LeaseTable: Sendable {
     return due.map { end($0.key, $0.value, .expired) }
   }
 
-  /// Ends every lease that `peer` has claimed: it is dead, or its control connection is lost.
-  package mutating func releaseAll(of peer: Peer) -> [EndedLease] {
-    let its = leases.filter { _, lease in
-      if case .claimed(let claimant) = lease.phase { claimant.peer == peer } else { false }
+  /// Ends every lease that was claimed over `links`: their control connection is lost, so the
+  /// claimant is dead or will not come back for them.
+  package mutating func releaseAll(over links: Set<LinkID>) -> [EndedLease] {
+    leases.compactMap { ticket, lease in
+      guard case .claimed(let claimant) = lease.phase, links.contains(claimant.link)
+      else { return nil }
+      return (ticket, lease, claimant.peer)
     }
-    return its.map { end($0.key, $0.value, .claimantGone(peer)) }
+    .map { (ticket: TicketID, lease: Lease, peer: Peer) in
+      end(ticket, lease, .claimantGone(peer))
+    }
   }
 
   // MARK: Helpers

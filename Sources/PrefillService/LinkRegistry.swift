@@ -10,7 +10,7 @@ import Synchronization
 /// Prefill's ends of its links, by the control connection that they live and end with.
 final class LinkRegistry: Sendable {
   private let host: EngineHost
-  private let links = Mutex<[ObjectIdentifier: [LinkID]]>([:])
+  private let links = Mutex<[ObjectIdentifier: Set<LinkID>]>([:])
 
   init(host: EngineHost) { self.host = host }
 
@@ -31,7 +31,7 @@ final class LinkRegistry: Sendable {
       for remote in open.endpoints {
         try await host.migration.connect(link: open.link, remote: remote)
       }
-      links.withLock { $0[ObjectIdentifier(connection), default: []].append(open.link) }
+      links.withLock { _ = $0[ObjectIdentifier(connection), default: []].insert(open.link) }
       // A connection that ended meanwhile has found nothing to close.
       if !connection.isOpen { close(of: connection) }
       host.logger.info(
@@ -44,9 +44,16 @@ final class LinkRegistry: Sendable {
     }
   }
 
-  /// Closes our ends of the links of a connection that has ended.
-  func close(of connection: ControlConnection) {
+  /// Whether the link was opened on this connection.
+  func contains(_ link: LinkID, of connection: ControlConnection) -> Bool {
+    links.withLock { $0[ObjectIdentifier(connection)]?.contains(link) ?? false }
+  }
+
+  /// Closes our ends of the links of a connection that has ended; returns which those are.
+  @discardableResult
+  func close(of connection: ControlConnection) -> Set<LinkID> {
     let closed = links.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) } ?? []
     for link in closed { host.migration.disconnect(link: link) }
+    return closed
   }
 }

@@ -14,8 +14,8 @@ enum PrefillCommand: Sendable {
   case abandon(TicketID, LeaseTable.Peer)
   case renew(LeaseTickets, LeaseTable.Peer, at: ContinuousClock.Instant, PendingReply)
   case release(LeaseTickets, LeaseTable.Peer, PendingReply)
-  /// The control connection of this engine is lost: its leases end at once.
-  case peerGone(LeaseTable.Peer)
+  /// The control connection of these links is lost: what was claimed over them ends at once.
+  case linksLost(Set<LinkID>)
   case stop
 }
 

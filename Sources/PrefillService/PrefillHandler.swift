@@ -27,6 +27,11 @@ struct PrefillHandler: ControlHandler {
         reply.fail(BatonError(wrapping: error))
       }
     case .ticketClaim(let claim):
+      guard links.contains(claim.link, of: connection) else {
+        reply.fail(
+          BatonError(.invalidArgument, "link \(claim.link) was not opened on this connection"))
+        return
+      }
       let claimant = LeaseTable.Claimant(
         peer: connection.leasePeer, attempt: claim.attempt, link: claim.link)
       let isAnswered = await PendingReply.hold(reply) {
@@ -46,8 +51,7 @@ struct PrefillHandler: ControlHandler {
   }
 
   func connectionClosed(_ connection: ControlConnection) {
-    mailbox.post(.peerGone(connection.leasePeer))
-    links.close(of: connection)
+    mailbox.post(.linksLost(links.close(of: connection)))
   }
 
   private func prefill(_ request: PrefillRequest, reply: ReplyWriter) async {

@@ -58,9 +58,9 @@ final class PrefillLoop {
       answer(tickets, reply) { ticket throws(BatonError) in
         end(try leases.release(ticket, by: peer, now: .now), because: Self.givenUp)
       }
-    case .peerGone(let peer):
-      for ended in leases.releaseAll(of: peer) {
-        end(ended, because: BatonError(.peerGone, "decode engine \(peer.engine) is gone"))
+    case .linksLost(let links):
+      for ended in leases.releaseAll(over: links) {
+        end(ended, because: BatonError(.peerGone, "the connection with decode is lost"))
       }
     case .stop:
       isStopping = true

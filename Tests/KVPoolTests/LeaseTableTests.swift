@@ -48,7 +48,7 @@ struct LeaseTableTests {
       table.grant(ticket, blocks: blocks, now: start)
     case .claimantGone:
       _ = try table.claim(ticket, by: decode, now: start)
-      _ = table.releaseAll(of: decode.peer)
+      _ = table.releaseAll(over: [decode.link])
     }
     return table
   }
@@ -61,7 +61,7 @@ struct LeaseTableTests {
     // Only its owner may keep or take back a lease whose time is up while its blocks are out.
     case (.due, .extend), (.due, .revoke): nil
     case (.expired, _), (.due, _), (.claimantGone, _): .leaseExpired
-    case (.granted, .renew), (.granted, .release): .protocolViolation
+    case (.granted, .renew): .protocolViolation
     case (.claimedByOther, .claim), (.claimedByOther, .renew), (.claimedByOther, .release):
       .ticketClaimed
     case (.granted, _), (.claimed, _), (.claimedByOther, _): nil
@@ -128,20 +128,22 @@ struct LeaseTableTests {
     #expect(table.leasedBlockCount == 0)
   }
 
-  @Test("A peer that is gone loses its own leases and no others")
-  func peerGone() throws {
+  @Test("Links that are lost take the leases claimed over them along, and no others")
+  func linksLost() throws {
     var table = LeaseTable(duration: Self.duration)
     let owners = [
-      try Self.claimant("decode-0"), try Self.claimant("decode-0", incarnation: 2),
-      try Self.claimant("decode-1"),
+      try Self.claimant("decode-0", link: 1), try Self.claimant("decode-0", link: 2),
+      try Self.claimant("decode-1", link: 3),
     ]
-    for index in 0..<6 {
+    for index in 0..<7 {
       let ticket = TicketID(high: UInt64(index), low: 0)
       table.grant(ticket, blocks: ranges((UInt32(index), 1)), now: Self.start)
-      if index < 5 { _ = try table.claim(ticket, by: owners[index % 3], now: Self.start) }
+      if index < 6 { _ = try table.claim(ticket, by: owners[index % 3], now: Self.start) }
     }
-    let ended = table.releaseAll(of: owners[0].peer).map(\.ticket.high).sorted()
-    #expect(ended == [0, 3])
+    // It came back over another link before the first was lost.
+    _ = try table.claim(TicketID(high: 3, low: 0), by: owners[1], now: Self.start)
+    let ended = table.releaseAll(over: [LinkID(1), LinkID(3)]).map(\.ticket.high).sorted()
+    #expect(ended == [0, 2, 5])
     #expect(table.leaseCount == 4)
   }
 
@@ -152,7 +154,9 @@ struct LeaseTableTests {
     var now = Self.start
     var leased: [TicketID: [BlockRange]] = [:]
     var known: [TicketID] = []
-    let claimants = [try Self.claimant("decode-0"), try Self.claimant("decode-1")]
+    let claimants = [
+      try Self.claimant("decode-0", link: 1), try Self.claimant("decode-1", link: 2),
+    ]
     for step in 0..<1_500 {
       now += .milliseconds(Int.random(in: 0...100, using: &generator))
       var ended: [LeaseTable.EndedLease] = []
@@ -173,7 +177,7 @@ struct LeaseTableTests {
       case (_, let ticket?):
         ended =
           step % 50 == 0
-          ? table.releaseAll(of: who.peer)
+          ? table.releaseAll(over: [who.link])
           : (try? table.revoke(ticket)).map { [$0] } ?? []
       }
       for lease in ended { #expect(leased.removeValue(forKey: lease.ticket) == lease.blocks) }
