@@ -82,7 +82,7 @@ package struct BorrowedBlocks: Sendable {
     if let position = pool.firstStale(in: sources, stamps: wanted) {
       throw staleBlock(at: positions.lowerBound + position)
     }
-    return MigrationOutcome(bytes: plan.bytes, reads: plan.reads.count)
+    return plan.outcome
   }
 
   /// The pieces that bring `sources` to `targets`: one for each run that both have in common.

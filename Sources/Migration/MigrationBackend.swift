@@ -135,8 +135,10 @@ package final class MigrationBackend: Sendable {
     let (connection, regions) = try connected(link)
     let local = Dictionary(uniqueKeysWithValues: regions.map { ($0.key, $0) })
     let plan = try MigrationPlan(batch: batch, local: local, remote: connection.regions)
+    // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
+    defer { withExtendedLifetime(regions) {} }
     try connection.read(plan)
-    return MigrationOutcome(bytes: plan.bytes, reads: plan.reads.count)
+    return plan.outcome
   }
 
   /// A region of the peer in place.
@@ -153,6 +155,11 @@ package final class MigrationBackend: Sendable {
         .unimplemented, "regions cannot be mapped over \(transport.name) (link \(link))")
     }
     return region
+  }
+
+  /// What the link reads the peer with, for who goes on after the link has ended.
+  func connection(of link: LinkID) throws(BatonError) -> any TransportConnection {
+    try connected(link).0
   }
 
   // MARK: Ending

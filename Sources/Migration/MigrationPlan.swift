@@ -15,6 +15,9 @@ struct MigrationPlan: Sendable {
   private(set) var reads: [Read] = []
   private(set) var bytes = ByteCount.zero
 
+  /// What it comes to when every read is done.
+  var outcome: MigrationOutcome { MigrationOutcome(bytes: bytes, reads: reads.count) }
+
   /// - Parameters:
   ///   - batch: in any order; pieces that follow each other on both sides become one read.
   ///   - local: this side's regions.

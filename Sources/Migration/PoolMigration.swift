@@ -1,18 +1,18 @@
 package import KVCore
 package import KVPool
 
-/// Brings blocks of a peer's KV pool over one connected link, verified by their stamps.
+/// Brings blocks of a peer's KV pool over one link, verified by their stamps.
 ///
-/// Copying blocks its thread and belongs on one that may wait; borrowing does not.
+/// It can do so for as long as it exists, though the link and the peer may end. Copying blocks its
+/// thread and belongs on one that may wait; borrowing does not.
 package struct PoolMigration: Sendable {
-  private let backend: MigrationBackend
-  private let link: LinkID
+  private let connection: any TransportConnection
   private let peer: EngineID
   private let source: PeerPool
   private let destination: KVPool
 
   /// - Parameters:
-  ///   - link: connected; the peer has registered `MemoryRegion.shared` of its pool, this side
+  ///   - link: connected now; the peer has registered `MemoryRegion.shared` of its pool, this side
   ///     `MemoryRegion.destination` of `destination`.
   ///   - remote: of the geometry and block count that the peer told in the handshake.
   ///   - destination: this engine's pool.
@@ -40,8 +40,7 @@ package struct PoolMigration: Sendable {
       }
     }
     source = try PeerPool(memory: blocks.memory, layout: remote, peer: peer)
-    self.backend = backend
-    self.link = link
+    connection = try backend.connection(of: link)
     self.peer = peer
     self.destination = destination
   }
@@ -59,10 +58,13 @@ package struct PoolMigration: Sendable {
     _ sources: [BlockRange], stamps: [UInt64], to targets: [BlockRange]
   ) throws(BatonError) -> MigrationOutcome {
     let borrowed = try borrow(sources, stamps: stamps)
-    let outcome = try backend.migrate(
-      link: link, batch: try borrowed.pieces(of: sources, to: targets, in: destination))
+    let local = MemoryRegion.destination(destination)
+    let plan = try MigrationPlan(
+      batch: try borrowed.pieces(of: sources, to: targets, in: destination),
+      local: [local.key: local], remote: connection.regions)
+    try connection.read(plan)
     if let position = borrowed.firstStale() { throw borrowed.staleBlock(at: position) }
-    return outcome
+    return plan.outcome
   }
 
   /// The peer's blocks in place, found final just now. Parameters and errors are those of `copy`.

@@ -127,27 +127,35 @@ struct PoolMigrationTests {
     #expect(pair.holds(ranges((5, 1)), seed: 42))
   }
 
-  @Test("Borrowed blocks stay readable, and can be copied home, when link and peer are gone")
+  @Test("Blocks stay readable, and can be copied, when link and peer are gone")
   func outlivesLinkAndPeer() async throws {
     var pair: PoolPair? = try await PoolPair(sourceBlocks: 8, destinationBlocks: 8)
     let destination = try #require(pair).destination
     let sources = try #require(pair).source.allocate(blocks: 4)
     let stamps = try #require(pair).write(sources, seed: 9)
-    let borrowed = try #require(pair).migration().borrow(sources, stamps: stamps)
+    let migration = try #require(pair).migration()
+    let borrowed = try migration.borrow(sources, stamps: stamps)
     if let pair {
       pair.decode.backend.disconnect(link: pair.link)
       pair.prefill.backend.disconnect(link: pair.link)
     }
     pair = nil
     #expect(borrowed.firstStale() == nil)
-    let targets = try destination.allocate(blocks: 4)
-    let outcome = try borrowed.copyHome(0..<4, to: targets, in: destination)
-    #expect(outcome.bytes == smallGeometry.blockBytes * 4)
-    for (place, block) in targets.flatMap(\.blocks).enumerated() {
-      #expect(
-        isFilled(
-          destination.address(of: block), with: 9 + UInt64(place),
-          bytes: smallGeometry.blockBytes.rawValue))
+    let home = try destination.allocate(blocks: 4)
+    let copy = try destination.allocate(blocks: 4)
+    for outcome in [
+      try borrowed.copyHome(0..<4, to: home, in: destination),
+      try migration.copy(sources, stamps: stamps, to: copy),
+    ] {
+      #expect(outcome.bytes == smallGeometry.blockBytes * 4)
+    }
+    for targets in [home, copy] {
+      for (place, block) in targets.flatMap(\.blocks).enumerated() {
+        #expect(
+          isFilled(
+            destination.address(of: block), with: 9 + UInt64(place),
+            bytes: smallGeometry.blockBytes.rawValue))
+      }
     }
   }
 
