@@ -60,7 +60,9 @@ package final class EngineHost: Sendable {
         "milliseconds": "\((ContinuousClock.now - start).wholeMilliseconds)",
       ])
     let bytes = engine.geometry.blockBytes * configuration.kvBlocks
-    let available = SystemMemory.availableBytes()
+    // Reserved huge pages, which the pool takes first, are no part of what is available otherwise.
+    let available = max(
+      SystemMemory.availableBytes(), SystemMemory.hugePageBytes * SystemMemory.freeHugePages())
     guard bytes < available else {
       throw BatonError(
         .invalidArgument,

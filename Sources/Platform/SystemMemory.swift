@@ -10,7 +10,7 @@ package enum SystemMemory {
   package static let hugePageBytes = ByteCount.mebibytes(2)
 
   /// What new work can take without swapping (proc_meminfo(5), `MemAvailable`), or less where the
-  /// process's control group allows less (cgroup v2, `memory.max` and `memory.current`); the
+  /// process's control groups allow less (cgroup v2, `memory.max` and `memory.current`); the
   /// largest count there is where neither can be read.
   package static func availableBytes() -> ByteCount {
     var available = Int.max
@@ -19,13 +19,27 @@ package enum SystemMemory {
     if let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) {
       available = kibibytes << 10
     }
-    if let group = SystemFile.line("/proc/self/cgroup")?.split(separator: ":").last,
-      let most = SystemFile.line("/sys/fs/cgroup\(group)/memory.max").flatMap({ Int($0) }),
-      let used = SystemFile.line("/sys/fs/cgroup\(group)/memory.current").flatMap({ Int($0) })
-    {
+    let groups = SystemFile.text("/proc/self/cgroup") ?? ""
+    for group in controlGroups(in: groups) {
+      let folder = "/sys/fs/cgroup\(group)"
+      guard let most = SystemFile.line(folder + "/memory.max").flatMap({ Int($0) }),
+        let used = SystemFile.line(folder + "/memory.current").flatMap({ Int($0) })
+      else { continue }
       available = min(available, max(0, most - used))
     }
     return ByteCount(available)
+  }
+
+  /// The process's control group of cgroup v2 and all groups around it, from the text of
+  /// /proc/self/cgroup (cgroups(7)): each of them may have a limit.
+  package static func controlGroups(in text: String) -> [String] {
+    guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("0::/") })
+    else { return [] }
+    var groups = [""]
+    for name in line.dropFirst("0::".count).split(separator: "/") {
+      groups.append(groups[groups.count - 1] + "/" + name)
+    }
+    return groups
   }
 
   /// Reserved huge pages that nobody uses (Documentation/admin-guide/mm/hugetlbpage.rst); 0 where
