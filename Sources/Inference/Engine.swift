@@ -53,13 +53,12 @@ package protocol Engine: AnyObject, Sendable {
 package struct ModelDescription: Sendable {
   /// The directory's name, or `baton-stories` for the embedded model.
   package var name: String
-  /// SHA-256 over config.json, tokenizer.json and the weights; 32 bytes.
+  /// SHA-256 over config.json, tokenizer.json, generation_config.json and the weights; 32 bytes.
   package var fingerprint: [UInt8]
   package var contextTokens: Int
   package var vocabularySize: Int
   package var endTokens: [TokenID]
-  /// Files for the proxy: tokenizer.json and, where there are, tokenizer_config.json and
-  /// generation_config.json, by name.
+  /// Files that the proxy works with, by name: tokenizer.json.
   package var assets: [String: [UInt8]]
 
   package init(

@@ -1,6 +1,7 @@
 import KVCore
 
-/// The tensors of a model directory, from one safetensors file or from the shards of an index.
+/// The tensors of a model directory: from model.safetensors, or where there is none from the shards
+/// of an index, as transformers chooses.
 struct Checkpoint: Sendable {
   /// The mapped weight files, in the order of their names.
   let files: [FileMapping]
@@ -13,8 +14,9 @@ struct Checkpoint: Sendable {
   init(directory: String) throws(BatonError) {
     self.directory = directory
     let index = "\(directory)/\(Self.indexFile)"
-    guard ModelDirectory.exists(index) else {
-      let file = try FileMapping(path: "\(directory)/\(Self.singleFile)")
+    let single = "\(directory)/\(Self.singleFile)"
+    guard !ModelDirectory.exists(single), ModelDirectory.exists(index) else {
+      let file = try FileMapping(path: single)
       files = [file]
       tensors = try SafetensorsFile(file).tensors
       return

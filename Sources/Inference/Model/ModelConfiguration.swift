@@ -105,7 +105,8 @@ extension ModelConfiguration {
     let found = reader.value(name)
     let values: [JSONValue]
     switch found {
-    case nil: values = []
+    // null says that there is none; LlamaConfig's default holds where nothing is said.
+    case nil: values = config.fields[name] == nil && vocabularySize > 2 ? [.integer(2)] : []
     case .array(let list): values = list
     case .some(let single): values = [single]
     }

@@ -8,32 +8,28 @@ struct ModelDirectory {
   let generation: FieldReader?
   /// What the proxy needs, by name: see `ModelDescription.assets`.
   let assets: [String: [UInt8]]
-  private let configMapping: FileMapping
-  private let tokenizerMapping: FileMapping
+  /// Those of the small files that the fingerprint covers.
+  private let fingerprinted: [FileMapping]
 
   private static let configFile = "config.json"
   private static let tokenizerFile = "tokenizer.json"
   private static let generationFile = "generation_config.json"
-  private static let optionalAssets = ["tokenizer_config.json", generationFile]
 
   init(path: String) throws(BatonError) {
     self.path = path
-    configMapping = try Self.map("\(path)/\(Self.configFile)")
-    config = FieldReader(
-      file: configMapping.path,
-      fields: try JSONValue.object(in: configMapping.contents, file: configMapping.path))
-    tokenizerMapping = try Self.map("\(path)/\(Self.tokenizerFile)")
-    var assets = [Self.tokenizerFile: tokenizerMapping.contents]
-    for name in Self.optionalAssets where Self.exists("\(path)/\(name)") {
-      assets[name] = try Self.map("\(path)/\(name)").contents
-    }
-    self.assets = assets
-    if let bytes = assets[Self.generationFile] {
-      let file = "\(path)/\(Self.generationFile)"
-      generation = FieldReader(file: file, fields: try JSONValue.object(in: bytes, file: file))
-    } else {
-      generation = nil
-    }
+    let config = try Self.map("\(path)/\(Self.configFile)")
+    let tokenizer = try Self.map("\(path)/\(Self.tokenizerFile)")
+    self.config = try Self.fields(of: config)
+    assets = [Self.tokenizerFile: tokenizer.contents]
+    let generationPath = "\(path)/\(Self.generationFile)"
+    let generation = Self.exists(generationPath) ? try Self.map(generationPath) : nil
+    self.generation = try generation.map { file throws(BatonError) in try Self.fields(of: file) }
+    fingerprinted = [config, tokenizer] + [generation].compactMap(\.self)
+  }
+
+  private static func fields(of file: FileMapping) throws(BatonError) -> FieldReader {
+    FieldReader(
+      file: file.path, fields: try JSONValue.object(in: file.contents, file: file.path))
   }
 
   /// The last part of the path.
@@ -42,8 +38,7 @@ struct ModelDirectory {
   }
 
   func fingerprint(weights: [FileMapping]) -> [UInt8] {
-    ModelFingerprint.compute(
-      config: configMapping, tokenizer: tokenizerMapping, weights: weights)
+    ModelFingerprint.compute(fingerprinted + weights)
   }
 
   /// Whether there is something at `path` (access(2)).

@@ -8,13 +8,14 @@ enum ModelFingerprint {
   /// format.
   private static let pieceBytes = 16 << 20
 
-  /// SHA-256 over, for config.json, tokenizer.json and each weight file in turn: its size (64 bits,
-  /// little endian), then the SHA-256 of each 16 MiB of it (the last piece may be shorter).
-  static func compute(
-    config: FileMapping, tokenizer: FileMapping, weights: [FileMapping]
-  ) -> [UInt8] {
+  /// SHA-256 over, for each file in turn: its size (64 bits, little endian), then the SHA-256 of
+  /// each 16 MiB of it (the last piece may be shorter).
+  ///
+  /// - Parameter files: config.json, tokenizer.json, generation_config.json where there is one, and
+  ///   the weights in the order of their names: all that decides which answer a prompt gets.
+  static func compute(_ files: [FileMapping]) -> [UInt8] {
     var whole = SHA256()
-    for file in [config, tokenizer] + weights { add(file, to: &whole) }
+    for file in files { add(file, to: &whole) }
     return Array(whole.finalize())
   }
 
