@@ -52,7 +52,6 @@ func tests(
 
 let package = Package(
   name: "baton",
-  platforms: [.macOS(.v26)],
   products: [.executable(name: "baton", targets: ["baton"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -153,13 +152,19 @@ let package = Package(
     tests(
       "ProxyServiceTests",
       [
-        "KVCore", "ControlProtocol", "BatonRuntime", "ProxyService", "Tokenizer", nioCore, nioPosix,
-        logging, serviceLifecycle,
+        "KVCore", "ControlProtocol", "ControlTransport", "BatonRuntime", "ProxyService",
+        "Tokenizer", crypto, nioCore, nioPosix, logging, serviceLifecycle,
       ]),
     tests("CommandLineTests", ["baton", "BatonRuntime", argumentParser]),
     tests("EngineHostTests", ["KVCore", "KVPool", "EngineHost"]),
-    tests("DecodeServiceTests", ["KVCore", "BatonRuntime", "DecodeService"]),
+    tests(
+      "DecodeServiceTests",
+      [
+        "KVCore", "KVPool", "Migration", "ControlProtocol", "ControlTransport", "Inference",
+        "BatonRuntime", "DecodeService", nioPosix, logging, serviceLifecycle,
+      ]),
     tests("TidyTests", []),
-    tests("SystemTests", []),
+    .testTarget(
+      name: "SystemTests", exclude: ["openai_client.py"], swiftSettings: strictSettings),
   ]
 )

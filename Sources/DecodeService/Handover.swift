@@ -23,7 +23,8 @@ struct Handover: Sendable {
     case arrived(Arrival)
   }
 
-  private var mode: HandoffMode { host.configuration.handoff }
+  /// An engine that cannot attend over a peer's memory has everything copied.
+  private var mode: HandoffMode { host.engine.canBorrow ? host.configuration.handoff : .copy }
   private var geometry: KVGeometry { host.engine.geometry }
 
   /// Waits for our own blocks, then for prefill.
@@ -59,13 +60,8 @@ struct Handover: Sendable {
       let progress = try link.connection.stream(
         .ticketClaim(TicketClaim(ticket: ticket.id, link: link.id, attempt: request.attempt)))
       leases.keep(ticket.id, on: link)
-      let own = try await host.reserver.reserve(blocks: plan.ownBlocks)
-      do {
-        return try await follow(progress, of: request, over: link, plan: plan, own: own)
-      } catch {
-        host.reserver.release(own)
-        throw error
-      }
+      return try await receive(
+        HandoverState(request: request, link: link, plan: plan), progress: progress)
     } catch {
       leases.release(ticket.id, on: link)
       throw error
@@ -85,66 +81,109 @@ struct Handover: Sendable {
     return host.refusal(tokenCount: Int(ticket.tokenCount), sampling: request.sampling)
   }
 
-  private func follow(
-    _ messages: MessageStream, of request: DecodeRequest, over link: Link, plan: HandoverPlan,
-    own: [BlockRange]
+  /// What a hand-over waits for, both at once: a claim that fails is noticed while our own blocks
+  /// are still to come.
+  private enum Step: Sendable {
+    case reserved([BlockRange])
+    case progress(PrefillProgress)
+  }
+
+  private func receive(
+    _ state: HandoverState, progress: MessageStream
   ) async throws -> Outcome {
-    let ticket = request.ticket
-    var stamps: [UInt64] = []
-    // What is borrowed is not copied; a partly filled last block always is.
-    var copied = plan.borrowedBlocks
-    for try await message in messages {
-      guard case .prefillProgress(let progress) = message else {
-        throw BatonError(.protocolViolation, "expected PrefillProgress from \(link.engine)")
+    var state = state
+    let (steps, input) = AsyncThrowingStream<Step, any Error>.makeStream()
+    return try await withTaskGroup(of: [BlockRange]?.self) { group in
+      group.addTask { [reserver = host.reserver, blocks = state.plan.ownBlocks] in
+        do {
+          let own = try await reserver.reserve(blocks: blocks)
+          input.yield(.reserved(own))
+          return own
+        } catch {
+          input.finish(throwing: error)
+          return nil
+        }
       }
-      guard Int(progress.firstBlock) == stamps.count else {
-        throw BatonError(
-          .protocolViolation,
-          "progress speaks of block \(progress.firstBlock) after \(stamps.count) blocks")
+      group.addTask { [engine = state.link.engine] in
+        await Self.follow(progress, of: engine, into: input)
+        return nil
       }
-      stamps += progress.stamps
-      guard stamps.count <= plan.ticketBlocks else {
-        throw BatonError(
-          .protocolViolation,
-          "\(link.engine) speaks of \(stamps.count) of \(plan.ticketBlocks) blocks")
+      let result = await self.result(of: steps, &state)
+      group.cancelAll()
+      let hasArrived = if case .success(.arrived) = result { true } else { false }
+      for await case let own? in group where !hasArrived { host.reserver.release(own) }
+      return result
+    }.get()
+  }
+
+  private func result(
+    of steps: AsyncThrowingStream<Step, any Error>, _ state: inout HandoverState
+  ) async -> Result<Outcome, any Error> {
+    do {
+      for try await step in steps {
+        if let outcome = try await advance(&state, by: step) { return .success(outcome) }
       }
-      let ready = ContinuousClock.now
-      if let finish = progress.completion?.finish {
-        leases.release(ticket.id, on: link)
-        host.reserver.release(own)
-        return .ended(finish)
-      }
-      if stamps.count > copied {
-        try await copy(
-          copied..<stamps.count, of: ticket, over: link, stamps: stamps, into: own, plan: plan)
-        copied = stamps.count
-      }
-      guard let completion = progress.completion else { continue }
-      return .arrived(
-        try arrive(
-          request, completion: completion, stamps: stamps, link: link, own: own, plan: plan,
-          ready: ready))
+      return .failure(CancellationError())
+    } catch {
+      return .failure(error)
     }
-    throw BatonError(.peerGone, "\(link.engine) ended the claim before it was done")
+  }
+
+  private static func follow(
+    _ messages: MessageStream, of engine: EngineID,
+    into steps: AsyncThrowingStream<Step, any Error>.Continuation
+  ) async {
+    do {
+      for try await message in messages {
+        guard case .prefillProgress(let progress) = message else {
+          throw BatonError(.protocolViolation, "expected PrefillProgress from \(engine)")
+        }
+        steps.yield(.progress(progress))
+        if progress.completion != nil { return }
+      }
+      throw BatonError(.peerGone, "\(engine) ended the claim before it was done")
+    } catch {
+      steps.finish(throwing: error)
+    }
+  }
+
+  /// Takes one step; returns the outcome when there is nothing more to wait for.
+  private func advance(
+    _ state: inout HandoverState, by step: Step
+  ) async throws -> Outcome? {
+    switch step {
+    case .reserved(let own): state.own = own
+    case .progress(let progress): try state.take(progress)
+    }
+    if let finish = state.completion?.finish {
+      leases.release(state.ticket.id, on: state.link)
+      return .ended(finish)
+    }
+    guard let own = state.own else { return nil }
+    let ready = ContinuousClock.now
+    if let blocks = state.nextToCopy() { try await copy(blocks, of: state, into: own) }
+    guard let completion = state.completion else { return nil }
+    return .arrived(try arrive(state, completion: completion, own: own, ready: ready))
   }
 
   private func copy(
-    _ blocks: Range<Int>, of ticket: Ticket, over link: Link, stamps: [UInt64],
-    into own: [BlockRange], plan: HandoverPlan
+    _ blocks: Range<Int>, of state: HandoverState, into own: [BlockRange]
   ) async throws {
-    let sources = ticket.blocks.blocks(at: blocks)
-    let first = blocks.lowerBound - plan.borrowedBlocks
+    let sources = state.ticket.blocks.blocks(at: blocks)
+    let first = blocks.lowerBound - state.plan.borrowedBlocks
     let targets = own.blocks(at: first..<first + blocks.count)
-    let wanted = Array(stamps[blocks])
+    let wanted = Array(state.stamps[blocks])
+    let pool = state.link.pool
     _ = try await copier.run {
-      Result { try link.pool.copy(sources, stamps: wanted, to: targets) }
+      Result { try pool.copy(sources, stamps: wanted, to: targets) }
     }.get()
   }
 
   private func arrive(
-    _ request: DecodeRequest, completion: PrefillDone, stamps: [UInt64], link: Link,
-    own: [BlockRange], plan: HandoverPlan, ready: ContinuousClock.Instant
+    _ state: HandoverState, completion: PrefillDone, own: [BlockRange],
+    ready: ContinuousClock.Instant
   ) throws -> Arrival {
+    let (request, link, plan, stamps) = (state.request, state.link, state.plan, state.stamps)
     guard let firstToken = completion.firstToken, stamps.count == plan.ticketBlocks else {
       throw BatonError(
         .protocolViolation,

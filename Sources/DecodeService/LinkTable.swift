@@ -25,7 +25,8 @@ actor LinkTable {
   /// - Parameter incarnation: the start of the engine that is meant; nil for whichever runs.
   ///
   /// Throws `BatonError`: `ticketUnknown` when the engine has started again since, `incompatible`
-  /// when it runs another model or geometry, `unavailable` when it cannot be reached.
+  /// when it runs another model or geometry, `unavailable` when it cannot be reached,
+  /// `deadlineExceeded` when it is reached and does not answer.
   func link(
     to engine: EngineID, incarnation: Incarnation?, addresses: [String]
   ) async throws -> Link {
@@ -108,7 +109,10 @@ actor LinkTable {
   private func connect(_ link: LinkID, over connection: ControlConnection) async throws {
     try host.migration.registerMemoryRegion(.destination(host.pool), link: link)
     let open = LinkOpen(link: link, endpoints: [try host.migration.endpointInfo(link: link)])
-    guard case .linkOpened(let opened) = try await connection.request(.linkOpen(open)) else {
+    let limit = Duration.milliseconds(Limits.linkMilliseconds)
+    guard
+      case .linkOpened(let opened) = try await connection.request(.linkOpen(open), within: limit)
+    else {
       throw BatonError(
         .protocolViolation, "engine \(connection.remote.engine) did not answer with LinkOpened")
     }

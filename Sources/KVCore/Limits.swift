@@ -20,6 +20,8 @@ package enum Limits {
   /// One file of `ModelAssets`; less than a connection may hold unwritten.
   package static let maximumModelAssetBytes = 48 << 20
 
+  /// How long decode waits for prefill's side of a link that it sets up.
+  package static let linkMilliseconds = 5_000
   /// How long prefill keeps blocks for a ticket that is neither released nor renewed.
   package static let leaseMilliseconds = 30_000
   /// How often decode renews what it borrows.
@@ -31,6 +33,7 @@ package enum Limits {
   package static let maximumThreadsPerEngine = 64
   /// Sequences that one decode engine advances in one step.
   package static let maximumBatchSequences = 64
-  /// Attempts in a row at one request that may fail without a new token, however long they take.
+  /// Attempts in a row at one request that may fail without a token from decode, however long
+  /// they take.
   package static let maximumAttempts = 4
 }

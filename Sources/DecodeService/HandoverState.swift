@@ -1,0 +1,49 @@
+import ControlProtocol
+import KVCore
+
+/// How far one hand-over has come.
+struct HandoverState: Sendable {
+  let request: DecodeRequest
+  let link: Link
+  let plan: HandoverPlan
+  /// Our own blocks, once we have them.
+  var own: [BlockRange]?
+  /// Final stamps of prefill's blocks as far as they are final, in the sequence's order.
+  private(set) var stamps: [UInt64] = []
+  /// Set when prefill is done.
+  private(set) var completion: PrefillDone?
+  /// Blocks from the start on that are copied, or are borrowed and not copied at all.
+  private var settled: Int
+
+  init(request: DecodeRequest, link: Link, plan: HandoverPlan) {
+    self.request = request
+    self.link = link
+    self.plan = plan
+    settled = plan.borrowedBlocks
+  }
+
+  var ticket: Ticket { request.ticket }
+
+  /// Throws `BatonError` with `protocolViolation` for progress that does not follow on the last.
+  mutating func take(_ progress: PrefillProgress) throws(BatonError) {
+    guard Int(progress.firstBlock) == stamps.count else {
+      throw BatonError(
+        .protocolViolation,
+        "progress speaks of block \(progress.firstBlock) after \(stamps.count) blocks")
+    }
+    stamps += progress.stamps
+    completion = progress.completion
+    guard stamps.count <= plan.ticketBlocks else {
+      throw BatonError(
+        .protocolViolation,
+        "\(link.engine) speaks of \(stamps.count) of \(plan.ticketBlocks) blocks")
+    }
+  }
+
+  /// The final blocks that are to be copied and have not been given out before; nil for none.
+  mutating func nextToCopy() -> Range<Int>? {
+    guard stamps.count > settled else { return nil }
+    defer { settled = stamps.count }
+    return settled..<stamps.count
+  }
+}

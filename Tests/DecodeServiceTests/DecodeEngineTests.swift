@@ -1,0 +1,187 @@
+import BatonRuntime
+import ControlProtocol
+import ControlTransport
+import DecodeService
+import Inference
+import KVCore
+import NIOPosix
+import Testing
+
+/// A whole decode engine against prefill engines that do what they should not.
+@Suite("A decode engine and its prefill", .serialized, .timeLimit(.minutes(1)))
+struct DecodeEngineTests {
+  private static let prompt = (0..<40).map { TokenID(2 + $0 * 7 % 900) }
+  private static let length = 400
+
+  /// Runs a decode engine and calls `body` with a proxy's connection to it.
+  private func withDecode(
+    handoff: String, _ body: (ControlConnection) async throws -> Void
+  ) async throws {
+    let address = "unix:@baton-test-\(UInt64.random(in: 0 ... .max))"
+    let settings = try SettingsResolver(
+      flags: [
+        "listen": [address], "name": ["decode-0"], "threads": ["1"], "handoff": [handoff],
+        "kv-blocks": ["256"],
+      ], environment: [:])
+    let service = DecodeEngineService(
+      configuration: try EngineConfiguration(role: .decode, settings: settings),
+      logger: ScriptedPrefill.logger)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await service.run() }
+      let connection = try await proxy(to: try ControlAddress(address))
+      try await body(connection)
+      connection.close()
+      group.cancelAll()
+    }
+  }
+
+  /// Connects as soon as somebody listens.
+  private func proxy(to address: ControlAddress) async throws -> ControlConnection {
+    let identity = LocalIdentity(
+      engine: try EngineID("proxy"), incarnation: .random(), role: .proxy,
+      info: PeerInfo(model: nil, bootID: "", processID: 1, addresses: [], ranks: 1))
+    while true {
+      do {
+        return try await ControlClient.connect(
+          to: address, identity: identity, group: MultiThreadedEventLoopGroup.singleton,
+          logger: ScriptedPrefill.logger)
+      } catch let error as BatonError where error.code == .unavailable {
+        await Task.yield()
+      }
+    }
+  }
+
+  private func request(_ ticket: Ticket, length: Int = length) -> Message {
+    .decodeRequest(
+      DecodeRequest(
+        request: RequestID("r"), attempt: 0, ticket: ticket,
+        sampling: SamplingParameters(
+          temperature: 0, seed: 0, maximumTokens: UInt32(length), ignoresEndTokens: true)))
+  }
+
+  private func blocksUsed(_ connection: ControlConnection) async throws -> Double {
+    guard case .metricsReply(let families) = try await connection.request(.metricsRequest),
+      let blocks = families.first(where: { $0.name == "baton_kv_blocks" }),
+      let used = blocks.samples.first(where: { $0.labels.contains { $0.value == "used" } })
+    else { throw BatonError(.internalError, "the engine does not tell of its blocks") }
+    return used.value
+  }
+
+  /// Waits until the engine has every block back.
+  private func expectNoBlocksUsed(_ connection: ControlConnection) async throws {
+    while try await blocksUsed(connection) > 0 { await Task.yield() }
+  }
+
+  @Test(
+    "An answer over borrowed or copied blocks is the one that one engine alone writes",
+    arguments: ["borrow", "copy"])
+  func honest(handoff: String) async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: Self.length) {
+      [$0.wholeProgress]
+    }
+    let server = try await prefill.serve()
+    try await withDecode(handoff: handoff) { connection in
+      var tokens = [prefill.answer[0]]
+      for try await case .tokenChunk(let chunk) in try connection.stream(request(prefill.ticket)) {
+        #expect(Int(chunk.firstIndex) == tokens.count)
+        tokens += chunk.tokens
+      }
+      #expect(tokens == prefill.answer)
+      try await expectNoBlocksUsed(connection)
+    }
+    await server.shutdown()
+  }
+
+  @Test("No token that was computed from a borrowed block after its reuse leaves the engine")
+  func reusedWhileBorrowed() async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: Self.length) {
+      [$0.wholeProgress]
+    }
+    let server = try await prefill.serve()
+    try await withDecode(handoff: "borrow") { connection in
+      var tokens = [prefill.answer[0]]
+      var failure: BatonError?
+      do {
+        for try await case .tokenChunk(let chunk) in try connection.stream(
+          request(prefill.ticket))
+        {
+          tokens += chunk.tokens
+          // Its lease has ended, as prefill sees it, and another prompt is read into the block.
+          if tokens.count == 4 { try prefill.reuse(prefill.ticket.blocks[0].first) }
+        }
+      } catch {
+        failure = BatonError(wrapping: error)
+      }
+      #expect(failure?.code == .staleBlock)
+      #expect(failure?.message.contains("prefill-0") == true)
+      #expect(tokens.count < Self.length)
+      #expect(tokens == Array(prefill.answer.prefix(tokens.count)))
+      try await expectNoBlocksUsed(connection)
+    }
+    await server.shutdown()
+  }
+
+  /// What a prefill engine gets wrong, and what decode then says.
+  enum Lie: String, CaseIterable {
+    case otherStamp, gap, tooManyBlocks, tooFewBlocks, noVocabulary, endsEarly
+
+    var code: ErrorCode {
+      switch self {
+      case .otherStamp: .staleBlock
+      case .endsEarly: .peerGone
+      case .gap, .tooManyBlocks, .tooFewBlocks, .noVocabulary: .protocolViolation
+      }
+    }
+
+    func progress(of prefill: ScriptedPrefill) -> [PrefillProgress] {
+      var whole = prefill.wholeProgress
+      switch self {
+      case .otherStamp: whole.stamps[1] += 2
+      case .gap: whole.firstBlock = 1
+      case .tooManyBlocks: whole.stamps.append(2)
+      case .tooFewBlocks: whole.stamps.removeLast()
+      case .noVocabulary:
+        whole.completion = prefill.completion(TokenID(prefill.engine.model.vocabularySize))
+      case .endsEarly: whole.completion = nil
+      }
+      return [whole]
+    }
+  }
+
+  @Test(
+    "Progress that cannot be is an error of its own, and costs no block", arguments: Lie.allCases,
+    ["borrow", "copy"])
+  func lies(lie: Lie, handoff: String) async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: 1) { lie.progress(of: $0) }
+    let server = try await prefill.serve()
+    try await withDecode(handoff: handoff) { connection in
+      let error = await #expect(throws: BatonError.self) {
+        for try await _ in try connection.stream(request(prefill.ticket)) {}
+      }
+      #expect(error?.code == lie.code, "\(error?.message ?? "")")
+      try await expectNoBlocksUsed(connection)
+    }
+    await server.shutdown()
+  }
+
+  @Test("A claim that fails is noticed although there is no room for the sequence yet")
+  func failsWhileWaiting() async throws {
+    let honest = try ScriptedPrefill(prompt: Self.prompt, length: 1) { [$0.wholeProgress] }
+    let lying = try ScriptedPrefill("prefill-1", prompt: Self.prompt, length: 1) {
+      Lie.gap.progress(of: $0)
+    }
+    let servers = [try await honest.serve(), try await lying.serve()]
+    try await withDecode(handoff: "copy") { connection in
+      // Takes nearly the whole pool for a long time.
+      let running = try connection.stream(request(honest.ticket, length: 4_000))
+      var chunks = running.makeAsyncIterator()
+      _ = try await chunks.next()
+      let error = await #expect(throws: BatonError.self) {
+        for try await _ in try connection.stream(request(lying.ticket)) {}
+      }
+      #expect(error?.code == .protocolViolation)
+      #expect(try await blocksUsed(connection) > 200)
+    }
+    for server in servers { await server.shutdown() }
+  }
+}
