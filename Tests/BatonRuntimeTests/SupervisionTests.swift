@@ -44,14 +44,25 @@ import Testing
     }
   }
 
-  @Test("never gives up a process that is killed or has settled once")
-  func keepsRestarting() {
+  @Test("takes a crash at the start for a failure of the process's own", arguments: [4, 5, 6, 11])
+  func crashes(signal: Int32) {
+    var policy = RestartPolicy()
+    for _ in 1..<RestartPolicy.maximumFailuresAtStart {
+      #expect(policy.decide(.signalled(signal), after: .zero) != .giveUp)
+    }
+    #expect(policy.decide(.signalled(signal), after: .zero) == .giveUp)
+  }
+
+  @Test("never gives up a process that is killed or has settled once", arguments: [1, 64, 78])
+  func keepsRestarting(code: Int32) {
     var killed = RestartPolicy()
     var settled = RestartPolicy()
     _ = settled.decide(.exited(code: 1), after: RestartPolicy.settledAfter)
     for _ in 0..<20 {
-      #expect(killed.decide(.signalled(9), after: .zero) != .giveUp)
-      #expect(settled.decide(.exited(code: 1), after: .zero) != .giveUp)
+      for policy in [killed.decide(.signalled(9), after: .zero),
+        settled.decide(.exited(code: code), after: .zero)] {
+        #expect(policy != .giveUp && policy != .giveUpConfiguration)
+      }
     }
     #expect(
       killed.decide(.signalled(9), after: .zero) == .restart(after: RestartPolicy.maximumDelay))

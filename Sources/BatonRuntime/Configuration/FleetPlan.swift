@@ -10,15 +10,18 @@ package struct FleetPlan: Hashable, Sendable {
     package let arguments: [String]
   }
 
+  package let engines: [Process]
+  package let proxy: Process
+
   /// The engines, then the proxy.
-  package let processes: [Process]
+  package var processes: [Process] { engines + [proxy] }
 
   /// Control ports are Unix sockets in the abstract namespace (unix(7)), whose names vanish with
   /// the process: nothing is left on any file system.
   ///
-  /// - Parameter tag: what makes the sockets' names unguessable and unique to this fleet.
+  /// - Parameter tag: what makes the sockets' names unique to this fleet.
   package init(configuration: UpConfiguration, tag: String) {
-    var processes: [Process] = []
+    var engines: [Process] = []
     var proxy = ["proxy", Settings.name.flag, "proxy"]
     let fleet: [(command: BatonCommand, count: Int, flag: String)] = [
       (.prefill, configuration.prefill, Settings.prefillAddress.flag),
@@ -29,7 +32,7 @@ package struct FleetPlan: Hashable, Sendable {
       for index in 0..<count {
         let name = "\(command)-\(index)"
         let address = "unix:@baton-\(tag)-\(name)"
-        processes.append(
+        engines.append(
           Process(
             name: name,
             arguments: Self.engineArguments(
@@ -43,8 +46,8 @@ package struct FleetPlan: Hashable, Sendable {
       Settings.logLevel.flag, configuration.logLevel.rawValue,
     ]
     if let name = configuration.servedModelName { proxy += [Settings.servedModelName.flag, name] }
-    processes.append(Process(name: "proxy", arguments: proxy))
-    self.processes = processes
+    self.engines = engines
+    self.proxy = Process(name: "proxy", arguments: proxy)
   }
 
   private static func engineArguments(

@@ -1,5 +1,8 @@
+import Foundation
+
 /// Decides what becomes of a supervised process that has ended.
 package struct RestartPolicy: Sendable {
+  /// How a process ended.
   package enum Ending: Hashable, Sendable, CustomStringConvertible {
     case exited(code: Int32)
     case signalled(Int32)
@@ -8,6 +11,15 @@ package struct RestartPolicy: Sendable {
       switch self {
       case .exited(let code): "exit code \(code)"
       case .signalled(let signal): "signal \(signal)"
+      }
+    }
+
+    /// Whether somebody sent the process a signal that ends processes, rather than a fault of its
+    /// own (signal(7)).
+    fileprivate var isMeant: Bool {
+      switch self {
+      case .exited: false
+      case .signalled(let signal): [SIGHUP, SIGINT, SIGKILL, SIGTERM].contains(signal)
       }
     }
   }
@@ -33,18 +45,21 @@ package struct RestartPolicy: Sendable {
 
   package init() {}
 
-  /// A process killed by a signal may have been meant to be: it counts as no failure of its own.
+  /// A process that has started well once, or that somebody killed, is started for as long as it
+  /// takes: what it refuses now, for example for want of memory, it may find later, and the others
+  /// go on meanwhile.
   package mutating func decide(_ ending: Ending, after running: Duration) -> Decision {
-    if case .exited(let code) = ending, let status = ExitStatus(rawValue: code),
-      status != .failure
-    {
-      return .giveUpConfiguration
-    }
     if running >= Self.settledAfter {
       hasSettled = true
       delay = Self.firstDelay
     }
-    if case .exited = ending, running < Self.settledAfter, !hasSettled {
+    if ending.isMeant { hasSettled = true }
+    if !hasSettled {
+      if case .exited(let code) = ending, let status = ExitStatus(rawValue: code),
+        status != .failure
+      {
+        return .giveUpConfiguration
+      }
       failuresAtStart += 1
       if failuresAtStart >= Self.maximumFailuresAtStart { return .giveUp }
     }

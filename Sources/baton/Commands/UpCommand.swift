@@ -41,9 +41,13 @@ package struct UpCommand: SettingsCommand {
     let output = FleetOutput(names: plan.processes.map(\.name) + [FleetOutput.ownName])
     let logger = output.makeLogger(level: up.logLevel)
     do {
+      // Stopped in reverse: the proxy lets its answers come to their end while engines are there.
+      let supervisors = [plan.engines, [plan.proxy]].map { processes in
+        FleetSupervisor(processes: processes, output: output, logger: logger)
+      }
       try await ServiceRunner.run(
-        [FleetSupervisor(plan: plan, output: output, logger: logger)],
-        shutdownTime: FleetSupervisor.killTime + .seconds(3), logger: logger)
+        supervisors, shutdownTime: FleetSupervisor.killTime * supervisors.count + .seconds(3),
+        logger: logger)
     } catch let error as BatonError {
       logger.critical("stopped", metadata: ["cause": "\(error.message)"])
       throw ExitCode(ExitStatus(endedBy: error).rawValue)

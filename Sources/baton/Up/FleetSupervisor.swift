@@ -6,12 +6,12 @@ import ServiceLifecycle
 import Subprocess
 import SystemPackage
 
-/// Keeps the processes of a fleet running until it is told to stop.
+/// Keeps processes of a fleet running until it is told to stop.
 struct FleetSupervisor: Service {
   /// How long a process that was told to stop may take before it is killed.
   static let killTime = Duration.seconds(5)
 
-  let plan: FleetPlan
+  let processes: [FleetPlan.Process]
   let output: FleetOutput
   let logger: Logger
 
@@ -22,7 +22,7 @@ struct FleetSupervisor: Service {
   func run() async throws {
     // The first process that is given up stops the others.
     try await withThrowingDiscardingTaskGroup { group in
-      for process in plan.processes {
+      for process in processes {
         group.addTask { try await keepRunning(process) }
       }
     }
@@ -32,13 +32,23 @@ struct FleetSupervisor: Service {
     var policy = RestartPolicy()
     while !isStopping {
       let start = ContinuousClock.now
-      let (ending, reason) = try await runOnce(process)
+      let ending: RestartPolicy.Ending
+      let reason: String
+      do {
+        (ending, reason) = try await runOnce(process)
+      } catch {
+        // The system may be short of processes or memory for a while.
+        (ending, reason) = (.exited(code: ExitStatus.failure.rawValue), "\(error)")
+      }
       if isStopping { return }
       switch policy.decide(ending, after: ContinuousClock.now - start) {
       case .restart(let delay):
         logger.error(
           "process ended and is started again",
-          metadata: ["process": "\(process.name)", "ending": "\(ending)", "delay": "\(delay)"])
+          metadata: [
+            "process": "\(process.name)", "ending": "\(ending)", "delay": "\(delay)",
+            "last_line": "\(reason)",
+          ])
         do {
           try await cancelWhenGracefulShutdown { try await Task.sleep(for: delay) }
         } catch {
