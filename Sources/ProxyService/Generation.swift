@@ -5,12 +5,17 @@ package import Tokenizer
 /// One completion as the edge asks for it, in tokens.
 package struct GenerationRequest: Hashable, Sendable {
   package var id: RequestID
+  /// `ServedModel.fingerprint` of the model whose tokens these are.
+  package var modelFingerprint: String
   package var promptTokens: [TokenID]
   /// The seed is always assigned.
   package var sampling: SamplingParameters
 
-  package init(id: RequestID, promptTokens: [TokenID], sampling: SamplingParameters) {
+  package init(
+    id: RequestID, modelFingerprint: String, promptTokens: [TokenID], sampling: SamplingParameters
+  ) {
     self.id = id
+    self.modelFingerprint = modelFingerprint
     self.promptTokens = promptTokens
     self.sampling = sampling
   }
@@ -81,6 +86,13 @@ package struct ServedModel: Sendable {
     self.tokenizer = tokenizer
     self.createdSeconds = createdSeconds
     self.fingerprint = fingerprint
+  }
+}
+
+extension ServedModel {
+  /// What clients see of a model's fingerprint.
+  static func fingerprint(of summary: ModelSummary) -> String {
+    "fp_" + Hexadecimal.string(summary.fingerprint.prefix(6))
   }
 }
 

@@ -20,9 +20,10 @@ import Testing
   func escaping() {
     let line = LineLogHandler.line(
       time: Date(), level: .error, component: nil, message: "a\nb\u{1b}",
-      metadata: ["k": "x\r\n\ty"])
+      metadata: ["k": "x\r\n\ty", "l": "\u{85}\u{9b}\u{2028}\u{2029}"])
     #expect(line.filter { $0.isNewline }.count == 1)
     #expect(line.contains("a\\nb\\u{1b}"))
+    #expect(line.contains("l=\\u{85}\\u{9b}\\u{2028}\\u{2029}"))
     #expect(line.contains("k=x\\r\\n\\ty"))
   }
 

@@ -70,6 +70,25 @@ import Testing
     #expect(await pipe.next() == .aborted)
   }
 
+  @Test("tells of a reader that is cut off while it is busy, and which turn it is busy with")
+  func busyReader() async {
+    let (overflows, continuation) = AsyncStream<Void>.makeStream()
+    let pipe = AnswerPipe(limit: 3) { continuation.yield() }
+    pipe.append(ByteBuffer(string: "abc"))
+    #expect(await pipe.next() == bytes("abc"))
+    let turn = pipe.busyTurn
+    #expect(turn != nil)
+    #expect(pipe.busyTurn == turn)
+    async let waiting = pipe.next()
+    while pipe.busyTurn != nil { await Task.yield() }
+    pipe.append(ByteBuffer(string: "d"))
+    #expect(await waiting == bytes("d"))
+    #expect(pipe.busyTurn != turn)
+    pipe.append(ByteBuffer(string: "abcd"))
+    for await _ in overflows { break }
+    #expect(await pipe.next() == .aborted)
+  }
+
   @Test("tells a cancelled reader that nobody wants the rest")
   func cancelled() async {
     let pipe = AnswerPipe()

@@ -117,6 +117,47 @@ import Testing
     }
   }
 
+  /// A fleet whose answer to seed 1 never ends, and comes at a pace that a writer can keep up with
+  /// while its client reads.
+  private func endless() throws -> ScriptedBackend {
+    // Bytes that JSON writes with six: 60 KB a piece.
+    let piece = [TokenID](repeating: 1, count: 10_000)
+    return ScriptedBackend(models: [try ByteTokenizer.model()]) { request, continuation in
+      guard request.sampling.seed == 1 else {
+        continuation.yield(.finished(.length, .handedOver))
+        continuation.finish()
+        return
+      }
+      Task {
+        while case .enqueued = continuation.yield(.tokens(piece)) {
+          for _ in 0..<2_000 { await Task.yield() }
+        }
+      }
+    }
+  }
+
+  @Test("cuts a client off that stops to read, and serves the next one")
+  func stalled() async throws {
+    let backend = try endless()
+    try await EdgeFixture.run(
+      backend, maximumConcurrent: 1, stallTime: .milliseconds(100)
+    ) { port in
+      try await EdgeConnection.open(port: port) { stalled in
+        try await stalled.send(
+          "POST", "/v1/completions", body: EdgeFixture.body(#""stream": true, "seed": 1"#))
+        _ = try await stalled.read(through: "data: ")
+        try await EdgeConnection.open(port: port) { connection in
+          var status = 429
+          while status == 429 {
+            try await connection.send("POST", "/v1/completions", body: EdgeFixture.body())
+            status = try await connection.readResponse().status
+          }
+          #expect(status == 200)
+        }
+      }
+    }
+  }
+
   @Test("gives an error before the first token its status, and one after it an event")
   func failures() async throws {
     let error = BatonError(.unavailable, "no engine is left")

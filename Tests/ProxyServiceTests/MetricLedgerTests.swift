@@ -21,11 +21,12 @@ struct MetricLedgerTests {
   }
 
   @Test("A counter never falls when an engine dies and starts again, and its gauges go with it")
-  func restart() {
+  func restart() throws {
     var ledger = MetricLedger()
+    let engine = try EngineID("decode-0")
     let (first, second) = (Incarnation(1), Incarnation(2))
-    ledger.update(first, families(count: 21, used: 5))
-    var collected = ledger.collect(live: [first])
+    ledger.update(engine, first, families(count: 21, used: 5))
+    var collected = ledger.collect(live: [engine])
     #expect(value("baton_migrations_total", in: collected) == 21)
     #expect(value("baton_kv_blocks", in: collected) == 5)
 
@@ -33,11 +34,22 @@ struct MetricLedgerTests {
     #expect(value("baton_migrations_total", in: collected) == 21)
     #expect(value("baton_kv_blocks", in: collected) == nil)
 
-    ledger.update(second, families(count: 1, used: 0))
-    collected = ledger.collect(live: [second])
+    ledger.update(engine, second, families(count: 1, used: 0))
+    collected = ledger.collect(live: [engine])
     #expect(value("baton_migrations_total", in: collected) == 22)
     #expect(value("baton_kv_blocks", in: collected) == 0)
-    ledger.update(second, families(count: 3, used: 0))
-    #expect(value("baton_migrations_total", in: ledger.collect(live: [second])) == 24)
+    ledger.update(engine, second, families(count: 3, used: 0))
+    #expect(value("baton_migrations_total", in: ledger.collect(live: [engine])) == 24)
+  }
+
+  @Test("An engine that is lost and found again is counted once")
+  func reconnect() throws {
+    var ledger = MetricLedger()
+    let (engine, other) = (try EngineID("decode-0"), try EngineID("decode-1"))
+    ledger.update(engine, Incarnation(1), families(count: 5, used: 0))
+    ledger.update(other, Incarnation(2), families(count: 7, used: 0))
+    #expect(value("baton_migrations_total", in: ledger.collect(live: [other])) == 12)
+    ledger.update(engine, Incarnation(1), families(count: 6, used: 0))
+    #expect(value("baton_migrations_total", in: ledger.collect(live: [engine, other])) == 13)
   }
 }

@@ -11,7 +11,9 @@ struct RetryPolicyTests {
   func finalErrors() {
     var policy = RetryPolicy()
     for code in ErrorCode.allCases where !code.isRetryable {
-      #expect(policy.pause(after: BatonError(code, ""), delivered: 3, now: start) == nil)
+      let pause = policy.pause(
+        after: BatonError(code, ""), hasBegun: true, progress: 3, now: start)
+      #expect(pause == nil)
     }
   }
 
@@ -19,8 +21,8 @@ struct RetryPolicyTests {
   func fullEngine() {
     var policy = RetryPolicy()
     let full = BatonError(.resourceExhausted, "the queue is full")
-    #expect(policy.pause(after: full, delivered: 0, now: start) == nil)
-    #expect(policy.pause(after: full, delivered: 1, now: start) != nil)
+    #expect(policy.pause(after: full, hasBegun: false, progress: 0, now: start) == nil)
+    #expect(policy.pause(after: full, hasBegun: true, progress: 0, now: start) != nil)
   }
 
   @Test("Engines that fail one after the other are outlived for as long as one may take to return")
@@ -28,7 +30,7 @@ struct RetryPolicyTests {
     var policy = RetryPolicy()
     var now = start
     var attempts = 0
-    while let pause = policy.pause(after: lost, delivered: 0, now: now) {
+    while let pause = policy.pause(after: lost, hasBegun: true, progress: 0, now: now) {
       attempts += 1
       now += pause
     }
@@ -41,18 +43,18 @@ struct RetryPolicyTests {
     var policy = RetryPolicy()
     for failure in 1...Limits.maximumAttempts {
       let pause = policy.pause(
-        after: lost, delivered: 0, now: start + .seconds(60) * failure)
+        after: lost, hasBegun: true, progress: 0, now: start + .seconds(60) * failure)
       #expect((pause != nil) == (failure < Limits.maximumAttempts), "failure \(failure)")
     }
   }
 
-  @Test("A new token makes a request as good as new")
+  @Test("Progress makes a request as good as new")
   func progress() {
     var policy = RetryPolicy()
     var pauses: Set<Duration> = []
     for token in 1...100 {
       let pause = policy.pause(
-        after: lost, delivered: token, now: start + .seconds(60) * token)
+        after: lost, hasBegun: true, progress: token, now: start + .seconds(60) * token)
       if let pause { pauses.insert(pause) }
       #expect(pause != nil)
     }

@@ -53,15 +53,20 @@ package struct LineLogHandler: LogHandler {
     return line + "\n"
   }
 
+  /// Without what moves a terminal's cursor, or ends a line for anybody who reads the log: the
+  /// controls of C0 and C1 (ISO 6429), and Unicode's line and paragraph separators.
   private static func escaped(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0.value < 0x20 }) else { return text }
+    func isControl(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.properties.generalCategory == .control || (0x2028...0x2029).contains(scalar.value)
+    }
+    guard text.unicodeScalars.contains(where: isControl) else { return text }
     var escaped = ""
     for scalar in text.unicodeScalars {
       switch scalar {
       case "\n": escaped += "\\n"
       case "\r": escaped += "\\r"
       case "\t": escaped += "\\t"
-      case _ where scalar.value < 0x20: escaped += "\\u{\(String(scalar.value, radix: 16))}"
+      case _ where isControl(scalar): escaped += "\\u{\(String(scalar.value, radix: 16))}"
       default: escaped.unicodeScalars.append(scalar)
       }
     }

@@ -45,35 +45,25 @@ package struct APIError: Error, Hashable, Sendable {
 
   /// No model of this name is served; `models` are.
   static func unknownModel(_ name: String, models: [ServedModel]) -> APIError {
-    let served = models.map { "\"\($0.name)\"" }.joined(separator: " or ")
+    let served = models.map(\.name.quoted).joined(separator: " or ")
     return APIError(
-      status: 404, message: "model: \"\(name)\" is not served; served is \(served)",
+      status: 404, message: "model: \(name.quoted) is not served; served is \(served)",
       type: "invalid_request_error", parameter: "model", code: "model_not_found")
   }
 
-  /// What went wrong behind the edge, with the status that tells the client whose turn it is.
+  /// What went wrong behind the edge, with the status that tells the client whose turn it is, and
+  /// when to come back where that may help.
   package init(_ error: BatonError) {
-    let status: Int
-    var retries = false
-    switch error.code {
-    case .invalidArgument:
+    if error.code == .invalidArgument {
       self = .invalidRequest(error.message)
       return
-    case .resourceExhausted, .unavailable, .peerGone:
-      status = 503
-      retries = true
-    case .deadlineExceeded:
-      status = 504
-    case .unauthenticated, .incompatible, .unimplemented, .malformedFrame, .protocolViolation,
-      .cancelled, .internalError, .ticketUnknown, .ticketClaimed, .leaseExpired, .staleBlock,
-      .checksumMismatch, .deviceError:
-      status = 500
     }
+    let status = error.code == .deadlineExceeded ? 504 : error.isRetryable ? 503 : 500
     let seconds = error.retryAfterMilliseconds.map { (Int($0) + 999) / 1_000 }
     self.init(
       status: status, message: error.message, type: "server_error",
       code: error.code.description.lowercased(),
-      retryAfterSeconds: retries ? seconds ?? EdgeLimits.retryAfterSeconds : nil)
+      retryAfterSeconds: error.isRetryable ? seconds ?? EdgeLimits.retryAfterSeconds : nil)
   }
 
   /// How metrics count a request that ended with this error.

@@ -34,6 +34,8 @@ package final class AnswerPipe: Sendable {
     var pending = ByteBuffer()
     var ending: Ending?
     var reader: CheckedContinuation<Output, Never>?
+    /// How often the reader has asked.
+    var turns = 0
 
     /// What can be given out now; nil when there is nothing yet.
     mutating func take() -> Output? {
@@ -55,16 +57,38 @@ package final class AnswerPipe: Sendable {
 
   private let state = Mutex(State())
   private let limit: Int
+  private let onOverflow: @Sendable () -> Void
 
-  /// - Parameter limit: bytes that may lie unread; one more aborts the answer.
-  package init(limit: Int = EdgeLimits.maximumUnreadBytes) { self.limit = limit }
+  /// - Parameters:
+  ///   - limit: bytes that may lie unread; one more aborts the answer.
+  ///   - onOverflow: called when that has happened: the reader may be stuck in a write, and hears
+  ///     of it only when that ends.
+  package init(
+    limit: Int = EdgeLimits.maximumUnreadBytes, onOverflow: @escaping @Sendable () -> Void = {}
+  ) {
+    self.limit = limit
+    self.onOverflow = onOverflow
+  }
+
+  /// The turn of the reader that is busy with what it got; nil while it waits for more.
+  package var busyTurn: Int? { state.withLock { $0.reader == nil ? $0.turns : nil } }
+
+  /// The error that the answer ended with.
+  package var failure: APIError? {
+    state.withLock { state in
+      if case .failed(let error) = state.ending { error } else { nil }
+    }
+  }
 
   package func append(_ bytes: ByteBuffer) {
-    change { state in
-      guard state.ending == nil else { return }
+    let overflows = change { state in
+      guard state.ending == nil else { return false }
       state.pending.writeImmutableBuffer(bytes)
-      if state.pending.readableBytes > limit { state.ending = .aborted }
+      guard state.pending.readableBytes > limit else { return false }
+      state.ending = .aborted
+      return true
     }
+    if overflows { onOverflow() }
   }
 
   package func finish() { end(.end) }
@@ -84,6 +108,7 @@ package final class AnswerPipe: Sendable {
       await withCheckedContinuation { continuation in
         let output = state.withLock { state -> Output? in
           precondition(state.reader == nil, "one task reads an answer")
+          state.turns += 1
           if let output = state.take() { return output }
           state.reader = continuation
           return nil
@@ -101,11 +126,9 @@ package final class AnswerPipe: Sendable {
     }
   }
 
-  private func change(_ body: (inout sending State) -> Void) {
-    let woken = state.withLock { state in
-      body(&state)
-      return state.wake()
-    }
+  private func change<Result>(_ body: (inout sending State) -> Result) -> Result {
+    let (result, woken) = state.withLock { state in (body(&state), state.wake()) }
     if let (reader, output) = woken { reader.resume(returning: output) }
+    return result
   }
 }

@@ -49,7 +49,8 @@ extension CompletionRequest {
         if let neutral = CompletionRequest.neutralParameters[key] {
           try fields.require(key, toBe: neutral)
         } else if Parameter(rawValue: key) == nil {
-          throw APIError.invalidRequest("Unrecognized request argument supplied: \(key)")
+          throw APIError.invalidRequest(
+            "Unrecognized request argument supplied: \(key.shortened)")
         }
       }
       var request = CompletionRequest(

@@ -44,26 +44,21 @@ struct CompletionRun {
         "max_tokens": "\(completion.generation.sampling.maximumTokens)",
         "stream": "\(completion.request.streams)",
       ])
-    let outcome: RequestOutcome
-    var failure: String?
+    // Counted before the client has its answer, so that it finds itself in the figures.
     do {
       let reason = try await generate(on: backend)
-      outcome = .ok
+      metrics.requests.with(RequestOutcome.ok.rawValue).add()
       complete(reason)
+      log(.ok, failure: nil, logger: logger)
     } catch {
       let cause = BatonError(wrapping: error)
-      failure = cause.description
-      if Task.isCancelled || cause.code == .cancelled {
-        outcome = .cancelled
-        pipe.abort()
-      } else {
-        let apiError = APIError(cause)
-        outcome = apiError.outcome
-        pipe.fail(apiError)
-      }
+      let isCancelled = Task.isCancelled || cause.code == .cancelled
+      let failure = isCancelled ? pipe.failure : APIError(cause)
+      let outcome = failure?.outcome ?? .cancelled
+      metrics.requests.with(outcome.rawValue).add()
+      if isCancelled { pipe.abort() } else { pipe.fail(APIError(cause)) }
+      log(outcome, failure: failure?.message ?? cause.description, logger: logger)
     }
-    metrics.requests.with(outcome.rawValue).add()
-    log(outcome, failure: failure, logger: logger)
   }
 
   /// Returns when the answer is whole, by the engines' word or at a stop string; the stream is

@@ -18,18 +18,23 @@ extension EdgeResponder {
     let id = RequestID.random()
     var logger = logger
     logger[metadataKey: "request"] = "\(id)"
-    let completion: PreparedCompletion
-    do throws(APIError) {
-      completion = try await prepare(request, id: id)
-    } catch {
-      metrics.requests.with(error.outcome.rawValue).add()
-      logger.info(
-        "completion refused", metadata: ["status": "\(error.status)", "cause": "\(error.message)"])
-      try await Self.write(EdgeReply(error), id: id, to: writer)
+    // Before anything of the request is read: what it costs is bounded as well.
+    guard admission.enter() else {
+      try await refuse(.tooManyRequests(limit: admission.limit), id, to: writer, logger: logger)
       return
     }
     defer { admission.leave() }
-    let pipe = AnswerPipe()
+    let completion: PreparedCompletion
+    do throws(APIError) {
+      completion = try await prepare(request, id: id, channel: channel)
+    } catch {
+      try await refuse(error, id, to: writer, logger: logger)
+      return
+    }
+    // A whole answer is one piece, as long as it is.
+    let pipe = AnswerPipe(
+      limit: completion.request.streams ? EdgeLimits.maximumUnreadBytes : .max,
+      onOverflow: { channel.close(promise: nil) })
     running.insert(pipe, id: id)
     defer { running.remove(id) }
 
@@ -46,6 +51,7 @@ extension EdgeResponder {
         var run = run
         await run.run(on: backend, logger: logger)
       }
+      group.addTask { await cutOff(channel, whenStalled: pipe) }
       // What this throws cancels the run.
       if let writer = remainingWriter.take() {
         try await Self.write(pipe, streams: completion.request.streams, id: id, to: writer)
@@ -55,10 +61,35 @@ extension EdgeResponder {
     }
   }
 
-  /// Reads and checks a request and admits it; `admission.leave` must follow its end.
-  private func prepare(_ request: Request, id: RequestID) async throws(APIError)
-    -> PreparedCompletion
-  {
+  @concurrent
+  private func refuse(
+    _ error: APIError, _ id: RequestID, to writer: consuming ResponseWriter, logger: Logger
+  ) async throws {
+    metrics.requests.with(error.outcome.rawValue).add()
+    logger.info(
+      "completion refused", metadata: ["status": "\(error.status)", "cause": "\(error.message)"])
+    try await Self.write(EdgeReply(error), id: id, to: writer)
+  }
+
+  /// Closes the connection of a client that has stopped to read: nothing else would end the write
+  /// of its answer. Returns when its task is cancelled.
+  private func cutOff(_ channel: any Channel, whenStalled pipe: AnswerPipe) async {
+    var seen: Int?
+    while (try? await Task.sleep(for: stallTime)) != nil {
+      let turn = pipe.busyTurn
+      if let turn, turn == seen { channel.close(promise: nil) }
+      seen = turn
+    }
+  }
+
+  /// Reads and checks a request.
+  private func prepare(
+    _ request: Request, id: RequestID, channel: any Channel
+  ) async throws(APIError) -> PreparedCompletion {
+    let deadline = channel.eventLoop.scheduleTask(in: EdgeLimits.bodyTime) {
+      channel.close(promise: nil)
+    }
+    defer { deadline.cancel() }
     let body: ByteBuffer
     do {
       body = try await request.body.collect(upTo: EdgeLimits.maximumBodyBytes)
@@ -71,11 +102,9 @@ extension EdgeResponder {
       throw .invalidRequest("the body could not be read: \(error)")
     }
     let completionRequest = try CompletionRequest(json: body.readableBytesView)
-    let completion = try PreparedCompletion(
+    return try PreparedCompletion(
       completionRequest, id: id, model: model(named: completionRequest.model),
       seed: UInt64.random(in: 0...UInt64.max))
-    guard admission.enter() else { throw .tooManyRequests(limit: admission.limit) }
-    return completion
   }
 
   /// Writes what comes out of `pipe`. Its first piece decides between an answer and an error.

@@ -11,6 +11,7 @@ struct EdgeResponder: Sendable {
   let backend: any GenerationBackend
   let admission: Admission
   let running: RunningAnswers
+  let stallTime: Duration
   let metrics: BatonMetrics
   let logger: Logger
 

@@ -31,14 +31,14 @@ enum EdgeRoute: Hashable {
       let served = fixedPaths.map(\.key) + [modelPrefix + "{model}"]
       throw APIError(
         status: 404,
-        message: "\(path): no such path; served are \(served.joined(separator: ", "))",
+        message: "\(path.shortened): no such path; served are \(served.joined(separator: ", "))",
         type: "invalid_request_error", code: "unknown_url")
     }
     guard route.methods.contains(method) else {
       let allowed = route.methods.map(\.rawValue)
       var error = APIError(
         status: 405,
-        message: "\(path): \(method.rawValue) is not allowed; allowed is "
+        message: "\(path.shortened): \(method.rawValue) is not allowed; allowed is "
           + allowed.joined(separator: " or "),
         type: "invalid_request_error", code: "method_not_allowed")
       error.allowedMethods = allowed

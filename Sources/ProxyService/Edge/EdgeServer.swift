@@ -22,12 +22,13 @@ package struct EdgeServer: Service {
   ///     into it.
   ///   - drainTime: how long answers in progress may go on after a graceful shutdown has begun;
   ///     what is not complete then ends with an error.
+  ///   - stallTime: how long a client may take nothing of its answer before it is cut off.
   ///   - onReady: called once, when the server listens and the backend is ready, with the server's
   ///     URL and the name of a model that it serves.
   package init(
     backend: any GenerationBackend, host: String, port: Int, maximumConcurrent: Int,
     metrics: BatonMetrics, eventLoopGroup: any EventLoopGroup, logger: Logger,
-    drainTime: Duration = EdgeLimits.drainTime,
+    drainTime: Duration = EdgeLimits.drainTime, stallTime: Duration = EdgeLimits.stallTime,
     onReady: @escaping @Sendable (_ url: String, _ model: String) throws -> Void = {
       try Supervision.notify(.serving(url: $0, model: $1))
     }
@@ -40,7 +41,7 @@ package struct EdgeServer: Service {
     for outcome in RequestOutcome.allCases { metrics.requests.with(outcome.rawValue).add(0) }
     responder = EdgeResponder(
       backend: backend, admission: Admission(limit: maximumConcurrent),
-      running: RunningAnswers(), metrics: metrics, logger: logger)
+      running: RunningAnswers(), stallTime: stallTime, metrics: metrics, logger: logger)
   }
 
   /// Serves until the service group shuts down.
@@ -102,7 +103,10 @@ package struct EdgeServer: Service {
     var configuration = HTTP1Channel.Configuration(additionalChannelHandlers: [ClientConnection()])
     configuration.idleTimeout = EdgeLimits.idleTimeout
     return try HTTPServerBuilder.http1(configuration: configuration).buildServer(
-      configuration: ServerConfiguration(address: .hostname(host, port: port)),
+      configuration: ServerConfiguration(
+        address: .hostname(host, port: port),
+        availableConnectionsDelegate: .maximum(
+          EdgeLimits.maximumConnections, logger: responder.logger)),
       eventLoopGroup: eventLoopGroup, logger: responder.logger,
       responder: { [responder] request, writer, channel in
         try await responder.respond(to: request, writer: writer, channel: channel)

@@ -52,11 +52,7 @@ enum JSONValue: Hashable, Sendable, Decodable, CustomStringConvertible {
   }
 
   /// As JSON, cut to `EdgeLimits.maximumQuotedCharacters`.
-  var description: String {
-    let text = json
-    guard text.count > EdgeLimits.maximumQuotedCharacters else { return text }
-    return text.prefix(EdgeLimits.maximumQuotedCharacters) + "…"
-  }
+  var description: String { json.shortened }
 
   private var json: String {
     switch self {

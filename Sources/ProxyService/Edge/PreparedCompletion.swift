@@ -22,7 +22,7 @@ package struct PreparedCompletion: Sendable {
     self.request = request
     self.model = model
     generation = GenerationRequest(
-      id: id, promptTokens: tokens,
+      id: id, modelFingerprint: model.fingerprint, promptTokens: tokens,
       sampling: SamplingParameters(
         temperature: request.temperature, seed: request.seed ?? seed(),
         maximumTokens: UInt32(clamping: maximumTokens),

@@ -207,7 +207,7 @@ extension Fleet {
   private func servedModel(
     of summary: ModelSummary, from connection: ControlConnection
   ) async throws -> ServedModel {
-    let fingerprint = "fp_" + Hexadecimal.string(summary.fingerprint.prefix(6))
+    let fingerprint = ServedModel.fingerprint(of: summary)
     if let model = state.withLock({ $0.model }), model.fingerprint == fingerprint { return model }
     let assets = try await ModelAssets.fetch(from: connection)
     return try ServedModel(

@@ -50,7 +50,12 @@ struct FleetState {
           "engine \(engine) runs model \(summary.name) (\(summary.shortFingerprint)); "
             + "\(other.remote.engine) runs \(theirs.name) (\(theirs.shortFingerprint))")
       }
-      if role != .hybrid, member.role != .hybrid, theirs.geometry != summary.geometry {
+      // A hybrid hands nothing over, so its blocks may have another length; but it goes on with
+      // what a pair has begun, and must compute the same.
+      let isAlone = role == .hybrid || member.role == .hybrid
+      if isAlone
+        ? theirs.geometry.groups != summary.geometry.groups : theirs.geometry != summary.geometry
+      {
         return BatonError(
           .incompatible,
           "engine \(engine) has KV geometry \(summary.geometry); \(other.remote.engine) has "

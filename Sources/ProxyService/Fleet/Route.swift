@@ -10,6 +10,10 @@ struct Route: Sendable {
     let connection: ControlConnection
 
     var engine: EngineID { connection.remote.engine }
+    /// As in `ServedModel.fingerprint`; nil for an engine that serves no model.
+    var modelFingerprint: String? {
+      connection.remoteInfo.model.map { ServedModel.fingerprint(of: $0) }
+    }
   }
 
   enum Kind: Sendable {
@@ -19,13 +23,15 @@ struct Route: Sendable {
 
   let kind: Kind
 
-  /// The fleet members whose outstanding requests this route is counted among.
-  var members: [Int] {
+  var legs: [Leg] {
     switch kind {
-    case .pair(let prefill, let decode): [prefill.member, decode.member]
-    case .hybrid(let leg): [leg.member]
+    case .pair(let prefill, let decode): [prefill, decode]
+    case .hybrid(let leg): [leg]
     }
   }
+
+  /// The fleet members whose outstanding requests this route is counted among.
+  var members: [Int] { legs.map(\.member) }
 
   /// Which engine reads the prompt and which writes the answer.
   var engineNames: (prefill: String, decode: String) {

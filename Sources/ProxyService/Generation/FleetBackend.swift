@@ -40,34 +40,29 @@ package final class FleetBackend: GenerationBackend {
   }
 
   package func metricFamilies() async -> [MetricFamily] {
-    let connections = fleet.connections
-    let answers = await withTaskGroup(of: (Incarnation, [MetricFamily]?).self) { group in
-      for connection in connections {
-        group.addTask { (connection.remote.incarnation, await Self.metrics(of: connection)) }
+    let answers = await withTaskGroup(of: (Hello, [MetricFamily]?).self) { group in
+      for connection in fleet.connections {
+        group.addTask { (connection.remote, await Self.metrics(of: connection)) }
       }
-      return await group.reduce(into: [Incarnation: [MetricFamily]]()) { $0[$1.0] = $1.1 }
+      return await group.reduce(into: []) { $0.append($1) }
     }
+    let live = fleet.connections.map(\.remote)
     return ledger.withLock { ledger in
-      for (incarnation, families) in answers { ledger.update(incarnation, families) }
-      return ledger.collect(live: Set(connections.map(\.remote.incarnation)))
+      // An answer that is older than another start of its engine would be taken for a newer one.
+      for case (let engine, let families?) in answers where live.contains(engine) {
+        ledger.update(engine.engine, engine.incarnation, families)
+      }
+      return ledger.collect(live: Set(live.map(\.engine)))
     }
   }
 
   /// Nil for an engine that does not answer in time: what it had counted before stands.
   private static func metrics(of connection: ControlConnection) async -> [MetricFamily]? {
-    await withTaskGroup(of: [MetricFamily]?.self) { group in
-      group.addTask {
-        guard case .metricsReply(let families) = try? await connection.request(.metricsRequest)
-        else { return nil }
-        return families
-      }
-      group.addTask {
-        try? await Task.sleep(for: .milliseconds(ProxyLimits.metricsWaitMilliseconds))
-        return nil
-      }
-      let first = await group.next() ?? nil
-      group.cancelAll()
-      return first
-    }
+    let limit = Duration.milliseconds(ProxyLimits.metricsWaitMilliseconds)
+    guard
+      case .metricsReply(let families) = try? await connection.request(
+        .metricsRequest, within: limit)
+    else { return nil }
+    return families
   }
 }

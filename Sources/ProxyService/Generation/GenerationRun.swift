@@ -14,6 +14,8 @@ struct GenerationRun {
   let deliver: @Sendable (GenerationEvent) -> Void
 
   private var assembler = AnswerAssembler()
+  /// Tokens that came from engines that had the KV: what prefill alone adds is no progress.
+  private var decodedTokens = 0
   private var report = GenerationReport(prefillEngine: "", decodeEngine: "", attempts: 0)
 
   init(
@@ -34,6 +36,7 @@ struct GenerationRun {
       let route = try await fleet.route(avoiding: failed)
       do {
         defer { fleet.finish(route) }
+        try require(request.modelFingerprint, of: route)
         let finish = try await run(attempt: attempt, over: route)
         deliver(.finished(finish, report))
         return
@@ -45,7 +48,7 @@ struct GenerationRun {
           error = BatonError(.unavailable, "an engine cancelled the request: \(error.message)")
         }
         let pause = retries.pause(
-          after: error, delivered: assembler.delivered.count, now: .now)
+          after: error, hasBegun: !assembler.delivered.isEmpty, progress: decodedTokens, now: .now)
         guard let pause else { throw error }
         logger.warning(
           "attempt failed, starting again",
@@ -61,50 +64,91 @@ struct GenerationRun {
     }
   }
 
+  /// Engines may have come back with another model, whose tokens mean something else.
+  private func require(_ fingerprint: String, of route: Route) throws(BatonError) {
+    guard route.legs.allSatisfy({ $0.modelFingerprint == fingerprint }) else {
+      throw BatonError(
+        .incompatible, "the engines run another model than when the request came; send it again")
+    }
+  }
+
   private mutating func run(attempt: Int, over route: Route) async throws -> FinishReason {
     report.attempts = UInt32(attempt + 1)
     (report.prefillEngine, report.decodeEngine) = route.engineNames
+    report.migration = nil
     deliver(.progress(report))
     let base = assembler.delivered.count
     var sampling = request.sampling
     sampling.maximumTokens -= UInt32(base)
     let tokens = request.promptTokens + assembler.delivered
     let (events, continuation) = AsyncThrowingStream<LegEvent, any Error>.makeStream()
+    var openLegs = 1
+    /// What prefill keeps for decode, until the answer is complete.
+    var ticket: Ticket?
+    defer { if let ticket { release(ticket, over: route) } }
     return try await withThrowingTaskGroup(of: Void.self) { group in
       defer { group.cancelAll() }
-      switch route.kind {
-      case .pair(let prefill, _):
-        let leg = Leg(connection: prefill.connection, events: continuation)
-        let message = Message.prefillRequest(
-          PrefillRequest(
-            request: request.id, attempt: UInt32(attempt), tokens: tokens, sampling: sampling))
-        group.addTask { await leg.run(message) }
-      case .hybrid(let hybrid):
-        let leg = Leg(connection: hybrid.connection, events: continuation)
-        let message = Message.generateRequest(
-          GenerateRequest(
-            request: request.id, attempt: UInt32(attempt), tokens: tokens, sampling: sampling))
-        group.addTask { await leg.run(message) }
-      }
+      let first = firstLeg(
+        of: route, attempt: attempt, tokens: tokens, sampling: sampling, events: continuation)
+      group.addTask { await first.leg.run(first.message) }
       for try await event in events {
-        if case .accepted(let ticket) = event, case .pair(_, let decode) = route.kind {
+        switch (event, route.kind) {
+        case (.accepted(let accepted), .pair(_, let decode)):
+          openLegs += 1
+          ticket = accepted
           let leg = Leg(connection: decode.connection, events: continuation)
           let message = Message.decodeRequest(
             DecodeRequest(
-              request: request.id, attempt: UInt32(attempt), ticket: ticket, sampling: sampling))
+              request: request.id, attempt: UInt32(attempt), ticket: accepted, sampling: sampling))
           group.addTask { await leg.run(message) }
+        case (.ended, _):
+          openLegs -= 1
+        default:
+          try take(event, base: base)
         }
-        try take(event, base: base)
-        if let finish = assembler.finish { return finish }
+        if let finish = assembler.finish {
+          ticket = nil
+          return finish
+        }
+        guard openLegs > 0 else {
+          throw BatonError(.protocolViolation, "the engines left tokens of the answer out")
+        }
       }
       throw CancellationError()
+    }
+  }
+
+  /// Who reads the prompt, and what it is asked.
+  private func firstLeg(
+    of route: Route, attempt: Int, tokens: [TokenID], sampling: SamplingParameters,
+    events: AsyncThrowingStream<LegEvent, any Error>.Continuation
+  ) -> (leg: Leg, message: Message) {
+    switch route.kind {
+    case .pair(let prefill, _):
+      let message = PrefillRequest(
+        request: request.id, attempt: UInt32(attempt), tokens: tokens, sampling: sampling)
+      return (Leg(connection: prefill.connection, events: events), .prefillRequest(message))
+    case .hybrid(let hybrid):
+      let message = GenerateRequest(
+        request: request.id, attempt: UInt32(attempt), tokens: tokens, sampling: sampling)
+      return (Leg(connection: hybrid.connection, events: events), .generateRequest(message))
+    }
+  }
+
+  /// Decode may never have claimed the ticket; who has claimed it gives it back itself, and prefill
+  /// then refuses this.
+  private func release(_ ticket: Ticket, over route: Route) {
+    guard case .pair(let prefill, _) = route.kind else { return }
+    // Not a child: the blocks come back also when the request was cancelled.
+    Task {
+      _ = try? await prefill.connection.request(.leaseRelease(LeaseTickets(tickets: [ticket.id])))
     }
   }
 
   private mutating func take(_ event: LegEvent, base: Int) throws(BatonError) {
     let ready: [TokenID]
     switch event {
-    case .accepted:
+    case .accepted, .ended:
       return
     case .prefilled(let done):
       report.queuedMicroseconds = (report.queuedMicroseconds ?? 0) + done.queuedMicroseconds
@@ -117,6 +161,7 @@ struct GenerationRun {
         report.migration = migration
         deliver(.progress(report))
       }
+      decodedTokens += chunk.tokens.count
       ready = assembler.accept(
         firstIndex: base + Int(chunk.firstIndex), tokens: chunk.tokens, finish: chunk.finish)
     }

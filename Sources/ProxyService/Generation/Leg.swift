@@ -7,6 +7,8 @@ enum LegEvent: Sendable {
   case accepted(Ticket)
   case prefilled(PrefillDone)
   case chunk(TokenChunk)
+  /// An engine has said all that it had to say.
+  case ended
 }
 
 /// One engine's part of one attempt: sends the request and hands on what comes back.
@@ -38,6 +40,7 @@ struct Leg: Sendable {
         throw BatonError(
           .protocolViolation, "engine \(connection.remote.engine) ended its answer too early")
       }
+      events.yield(.ended)
     } catch {
       events.finish(throwing: error)
     }

@@ -4,25 +4,36 @@ package import KVCore
 
 /// What the engines have counted, so that counters do not fall when an engine dies.
 ///
-/// Each start of an engine counts from 0. What the ones that are gone had counted when they were
-/// asked last stays in the sums; their gauges say nothing any more.
+/// Each start of an engine counts from 0. What one had counted when it was asked last stays in the
+/// sums when another start takes its place, and its gauges say nothing while it is not reached.
 package struct MetricLedger: Sendable {
-  private var current: [Incarnation: [MetricFamily]] = [:]
+  /// The last start of each engine.
+  private var current: [EngineID: (incarnation: Incarnation, families: [MetricFamily])] = [:]
+  /// The sums of the starts before.
   private var departed: [MetricFamily] = []
 
   package init() {}
 
   /// Takes what one start of an engine has counted by now.
-  package mutating func update(_ incarnation: Incarnation, _ families: [MetricFamily]) {
-    current[incarnation] = families
+  package mutating func update(
+    _ engine: EngineID, _ incarnation: Incarnation, _ families: [MetricFamily]
+  ) {
+    if let last = current[engine], last.incarnation != incarnation {
+      departed = MetricFamily.merged([departed, Self.counted(last.families)])
+    }
+    current[engine] = (incarnation, families)
   }
 
   /// The figures of the engines that are live, and the sums of those that are not.
-  package mutating func collect(live: Set<Incarnation>) -> [MetricFamily] {
-    for (incarnation, families) in current where !live.contains(incarnation) {
-      departed = MetricFamily.merged([departed, families.filter { $0.kind != .gauge }])
-      current[incarnation] = nil
-    }
-    return MetricFamily.merged([departed] + current.values)
+  package func collect(live: Set<EngineID>) -> [MetricFamily] {
+    MetricFamily.merged(
+      [departed]
+        + current.map { engine, last in
+          live.contains(engine) ? last.families : Self.counted(last.families)
+        })
+  }
+
+  private static func counted(_ families: [MetricFamily]) -> [MetricFamily] {
+    families.filter { $0.kind != .gauge }
   }
 }

@@ -3,17 +3,16 @@ package import KVCore
 /// Decides whether a request whose attempt has failed is started again.
 ///
 /// Engines die for reasons of their own, several in a row when a node goes down, and that must cost
-/// the client nothing; but a request may also be what kills its engines. So attempts without a new
-/// token are few, unless they fail within the time in which an engine comes back.
+/// the client nothing; but a request may also be what kills its engines. So attempts without
+/// progress are few, unless they fail within the time in which an engine comes back.
 package struct RetryPolicy: Sendable {
   package typealias Instant = ContinuousClock.Instant
 
-  /// Attempts that failed since the last token came.
+  /// Attempts that failed since there was progress.
   private var fruitless = 0
   /// When the first of those failed.
   private var firstFailure: Instant?
-  /// Tokens of the answer when the last attempt failed.
-  private var delivered = 0
+  private var progress = 0
 
   package init() {}
 
@@ -21,14 +20,15 @@ package struct RetryPolicy: Sendable {
   ///
   /// - Parameters:
   ///   - error: what the attempt failed with.
-  ///   - delivered: tokens of the answer that the client has by now.
+  ///   - hasBegun: whether the client has a part of the answer.
+  ///   - progress: tokens that engines have decoded for the request by now.
   package mutating func pause(
-    after error: BatonError, delivered: Int, now: Instant
+    after error: BatonError, hasBegun: Bool, progress: Int, now: Instant
   ) -> Duration? {
     // A full engine is the client's to hear of, unless it has begun to read an answer.
-    guard error.isRetryable, error.code != .resourceExhausted || delivered > 0 else { return nil }
-    if delivered > self.delivered {
-      self.delivered = delivered
+    guard error.isRetryable, error.code != .resourceExhausted || hasBegun else { return nil }
+    if progress > self.progress {
+      self.progress = progress
       fruitless = 0
       firstFailure = nil
     }

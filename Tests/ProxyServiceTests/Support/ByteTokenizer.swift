@@ -3,8 +3,10 @@ import Tokenizer
 
 /// A tokenizer whose tokens are single bytes, so that tests can read token ids as text.
 enum ByteTokenizer {
+  static func make() throws -> Tokenizer { try Tokenizer(json: Array(json.utf8)) }
+
   /// Byte-level BPE without merges; token i is byte i, as GPT-2's alphabet spells it.
-  static func make() throws -> Tokenizer {
+  static var json: String {
     var vocabulary: [String] = []
     var spare: UInt32 = 256
     for byte in UInt32(0)..<256 {
@@ -17,12 +19,11 @@ enum ByteTokenizer {
       let scalar = Unicode.Scalar(code).map { "\\u" + Self.fourDigits($0.value) } ?? ""
       vocabulary.append("\"\(scalar)\": \(byte)")
     }
-    let json = """
+    return """
       {"model": {"type": "BPE", "vocab": {\(vocabulary.joined(separator: ", "))}, "merges": []},
       "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false},
       "decoder": {"type": "ByteLevel"}}
       """
-    return try Tokenizer(json: Array(json.utf8))
   }
 
   static func model(contextTokens: Int = 64) throws -> ServedModel {

@@ -8,11 +8,11 @@ import ProxyService
 enum EdgeFixture {
   static func run<Result: Sendable>(
     _ backend: ScriptedBackend, maximumConcurrent: Int = 8, metrics: BatonMetrics = BatonMetrics(),
-    _ body: (_ port: Int) async throws -> Result
+    stallTime: Duration = EdgeLimits.stallTime, _ body: (_ port: Int) async throws -> Result
   ) async throws -> Result {
     let (urls, continuation) = AsyncStream<String>.makeStream()
     let server = Self.server(
-      backend, maximumConcurrent: maximumConcurrent, metrics: metrics
+      backend, maximumConcurrent: maximumConcurrent, metrics: metrics, stallTime: stallTime
     ) { url, _ in continuation.yield(url) }
     return try await withThrowingTaskGroup { group in
       group.addTask { try await server.run() }
@@ -27,12 +27,13 @@ enum EdgeFixture {
   static func server(
     _ backend: ScriptedBackend, port: Int = 0, maximumConcurrent: Int = 8,
     metrics: BatonMetrics = BatonMetrics(), drainTime: Duration = EdgeLimits.drainTime,
+    stallTime: Duration = EdgeLimits.stallTime,
     onReady: @escaping @Sendable (String, String) throws -> Void = { _, _ in }
   ) -> EdgeServer {
     EdgeServer(
       backend: backend, host: "127.0.0.1", port: port, maximumConcurrent: maximumConcurrent,
       metrics: metrics, eventLoopGroup: .singletonMultiThreadedEventLoopGroup, logger: logger,
-      drainTime: drainTime, onReady: onReady)
+      drainTime: drainTime, stallTime: stallTime, onReady: onReady)
   }
 
   /// The port of the first URL that a server announces.

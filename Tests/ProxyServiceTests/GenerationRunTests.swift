@@ -1,0 +1,123 @@
+import ControlProtocol
+import ControlTransport
+import KVCore
+import ProxyService
+import Testing
+
+@Suite("A request on its way through the fleet", .timeLimit(.minutes(1)))
+struct GenerationRunTests {
+  private static let ticket = Ticket(
+    id: TicketID(high: 1, low: 2), engine: prefillName, incarnation: Incarnation(3),
+    addresses: ["unix:@nobody"], tokenCount: 1,
+    blocks: [BlockRange(first: BlockIndex(0), count: 1)], leaseMilliseconds: 30_000)
+
+  private static let prefillName: EngineID = {
+    do {
+      return try EngineID("prefill-0")
+    } catch {
+      preconditionFailure("\(error)")
+    }
+  }()
+
+  /// Prefill as it should be: token 97 comes first, and whatever else is asked is done.
+  private static let prefill: ScriptedFleet.Script = { message, reply in
+    guard case .prefillRequest = message else { return reply.send(.acknowledged, last: true) }
+    reply.send(.prefillAccepted(ticket), last: false)
+    let done = PrefillDone(
+      firstToken: 97, finish: nil, queuedMicroseconds: 1, computedMicroseconds: 1)
+    reply.send(.prefillDone(done), last: true)
+  }
+
+  /// Decode that answers with these chunks, each a first index and its tokens.
+  private static func decode(_ chunks: [(UInt32, [TokenID])]) -> ScriptedFleet.Script {
+    { message, reply in
+      guard case .decodeRequest = message else { return reply.send(.acknowledged, last: true) }
+      for (place, chunk) in chunks.enumerated() {
+        let isLast = place == chunks.count - 1
+        reply.send(
+          .tokenChunk(
+            TokenChunk(
+              firstIndex: chunk.0, tokens: chunk.1, finish: isLast ? .length : nil,
+              migration: nil)),
+          last: isLast)
+      }
+    }
+  }
+
+  private func tokens(
+    of events: AsyncThrowingStream<GenerationEvent, any Error>
+  ) async throws -> [TokenID] {
+    var tokens: [TokenID] = []
+    for try await case .tokens(let some) in events { tokens += some }
+    return tokens
+  }
+
+  @Test("Tokens of both engines come in order, whatever the order of their coming")
+  func order() async throws {
+    let decode = Self.decode([(2, [99]), (1, [98]), (1, [98, 99]), (3, [100])])
+    try await ScriptedFleet.run(prefill: Self.prefill, decode: decode) { fleet in
+      let answer = try await tokens(of: fleet.generate(maximumTokens: 4))
+      #expect(answer == [97, 98, 99, 100])
+    }
+  }
+
+  @Test("A ticket that decode did not claim is given back when the attempt has failed")
+  func unclaimedTicket() async throws {
+    try await ScriptedFleet.run(prefill: Self.prefill) { message, reply in
+      guard case .decodeRequest = message else { return reply.send(.acknowledged, last: true) }
+      reply.fail(BatonError(.incompatible, "another geometry"))
+    } _: { fleet in
+      let error = await #expect(throws: BatonError.self) {
+        _ = try await tokens(of: fleet.generate(maximumTokens: 4))
+      }
+      #expect(error?.code == .incompatible)
+      for await case .leaseRelease(let tickets) in fleet.askedOfPrefill {
+        #expect(tickets.tickets == [Self.ticket.id])
+        break
+      }
+    }
+  }
+
+  @Test("An answer that its engines leave a token out of ends, with an error")
+  func gap() async throws {
+    let decode = Self.decode([(2, [99])])
+    try await ScriptedFleet.run(prefill: Self.prefill, decode: decode) { fleet in
+      let error = await #expect(throws: BatonError.self) {
+        _ = try await tokens(of: fleet.generate(maximumTokens: 3))
+      }
+      #expect(error?.code == .protocolViolation)
+    }
+  }
+
+  @Test("An engine that gives up costs nothing: another attempt goes on with the next token")
+  func retry() async throws {
+    let decode = Self.decode([(1, [98]), (2, [99])])
+    let failing: ScriptedFleet.Script = { message, reply in
+      // Tells of the first attempt's first token alone, so the second has that as its prompt.
+      guard case .decodeRequest(let request) = message, request.attempt == 0 else {
+        return decode(message, reply)
+      }
+      reply.fail(BatonError(.staleBlock, "reused"))
+    }
+    try await ScriptedFleet.run(prefill: Self.prefill, decode: failing) { fleet in
+      let answer = try await tokens(of: fleet.generate(maximumTokens: 4))
+      #expect(answer == [97, 97, 98, 99])
+      var prompts: [[TokenID]] = []
+      for await case .prefillRequest(let request) in fleet.askedOfPrefill {
+        prompts.append(request.tokens)
+        if prompts.count == 2 { break }
+      }
+      #expect(prompts == [[1], [1, 97]])
+    }
+  }
+
+  @Test("Tokens of one model are not given to another")
+  func otherModel() async throws {
+    try await ScriptedFleet.run(prefill: Self.prefill, decode: Self.decode([(1, [98])])) { fleet in
+      let error = await #expect(throws: BatonError.self) {
+        _ = try await tokens(of: fleet.generate(maximumTokens: 2, model: "fp_other"))
+      }
+      #expect(error?.code == .incompatible)
+    }
+  }
+}
