@@ -134,17 +134,19 @@ let package = Package(
       swiftSettings: strictSettings),
 
     // Tests.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strictSettings),
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
-    tests("KVPoolTests", ["KVCore", "KVPool", "Platform"]),
+    tests("KVPoolTests", ["TestSupport", "KVCore", "KVPool", "Platform"]),
     tests(
-      "MigrationTests", ["KVCore", "KVPool", "Migration", "Platform", "ControlProtocol"]),
+      "MigrationTests",
+      ["TestSupport", "KVCore", "KVPool", "Migration", "Platform", "ControlProtocol"]),
     tests("ControlProtocolTests", ["KVCore", "ControlProtocol"]),
-    tests("ControlWireTests", ["KVCore", "ControlProtocol", "ControlWire"]),
+    tests("ControlWireTests", ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"]),
     tests(
       "ControlTransportTests",
       ["KVCore", "ControlProtocol", "ControlWire", "ControlTransport", nioCore, nioPosix, logging]),
-    tests("TokenizerTests", ["Tokenizer"], resources: [.copy("Fixtures")]),
+    tests("TokenizerTests", ["TestSupport", "Tokenizer"], resources: [.copy("Fixtures")]),
     tests(
       "InferenceTests", ["KVCore", "CKernels", "Inference"],
       resources: [.copy("Fixtures")]),
@@ -152,7 +154,8 @@ let package = Package(
     tests(
       "ProxyServiceTests",
       [
-        "KVCore", "ControlProtocol", "ControlTransport", "BatonRuntime", "ProxyService",
+        "TestSupport", "KVCore", "ControlProtocol", "ControlTransport", "BatonRuntime",
+        "ProxyService",
         "Tokenizer", crypto, nioCore, nioPosix, logging, serviceLifecycle,
       ]),
     tests("CommandLineTests", ["baton", "BatonRuntime", argumentParser]),
@@ -165,6 +168,7 @@ let package = Package(
       ]),
     tests("TidyTests", []),
     .testTarget(
-      name: "SystemTests", exclude: ["openai_client.py"], swiftSettings: strictSettings),
+      name: "SystemTests", dependencies: ["TestSupport"], exclude: ["openai_client.py"],
+      swiftSettings: strictSettings),
   ]
 )

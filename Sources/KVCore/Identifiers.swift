@@ -84,6 +84,15 @@ package struct LinkID: Hashable, Sendable, CustomStringConvertible {
   package var description: String { Hexadecimal.string(rawValue) }
 }
 
+/// The number by which both sides of a link name one registered region.
+package struct RegionKey: Hashable, Sendable, CustomStringConvertible {
+  package let rawValue: UInt32
+
+  package init(_ rawValue: UInt32) { self.rawValue = rawValue }
+
+  package var description: String { "\(rawValue)" }
+}
+
 /// What a process does in the fleet. The raw values are those of `baton.v1.Role`.
 package enum Role: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   case prefill = 1

@@ -59,8 +59,10 @@ import Testing
     var settled = RestartPolicy()
     _ = settled.decide(.exited(code: 1), after: RestartPolicy.settledAfter)
     for _ in 0..<20 {
-      for policy in [killed.decide(.signalled(9), after: .zero),
-        settled.decide(.exited(code: code), after: .zero)] {
+      for policy in [
+        killed.decide(.signalled(9), after: .zero),
+        settled.decide(.exited(code: code), after: .zero),
+      ] {
         #expect(policy != .giveUp && policy != .giveUpConfiguration)
       }
     }

@@ -1,5 +1,6 @@
 import KVCore
 import KVPool
+import TestSupport
 import Testing
 
 @Suite("Extents", .timeLimit(.minutes(1)))

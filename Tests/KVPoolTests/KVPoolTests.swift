@@ -1,6 +1,7 @@
 import KVCore
 import KVPool
 import Platform
+import TestSupport
 import Testing
 
 @Suite("KV pool", .timeLimit(.minutes(1)))

@@ -2,6 +2,7 @@ import KVCore
 import KVPool
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("A peer's pool", .timeLimit(.minutes(1)))

@@ -4,6 +4,7 @@ import KVPool
 import Migration
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Fetching a descriptor from a server of any kind", .timeLimit(.minutes(1)))

@@ -3,6 +3,7 @@ import KVCore
 import KVPool
 import Migration
 import Platform
+import TestSupport
 import Testing
 
 @Suite("Descriptor hand-off", .timeLimit(.minutes(1)))

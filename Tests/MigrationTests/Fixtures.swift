@@ -3,6 +3,7 @@ import KVCore
 import KVPool
 import Migration
 import Platform
+import TestSupport
 
 /// Blocks of 4 KiB: 16 tokens of two layers with two heads of four floats.
 let smallGeometry = KVGeometry(

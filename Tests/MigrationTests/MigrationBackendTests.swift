@@ -3,6 +3,7 @@ import KVCore
 import KVPool
 import Migration
 import Platform
+import TestSupport
 import Testing
 
 @Suite("Migration backend", .timeLimit(.minutes(1)))

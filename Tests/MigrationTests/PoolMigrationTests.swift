@@ -4,6 +4,7 @@ import KVPool
 import Migration
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Migration between pools", .timeLimit(.minutes(1)))

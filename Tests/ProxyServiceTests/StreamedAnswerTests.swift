@@ -1,5 +1,6 @@
 import KVCore
 import ProxyService
+import TestSupport
 import Testing
 
 @Suite("Streaming answers") struct StreamedAnswerTests {
@@ -13,7 +14,7 @@ import Testing
 
   @Test("cuts at a stop string wherever the text is split", arguments: 0..<200)
   func stops(seed: Int) throws {
-    var generator = SplitMix64(state: UInt64(seed))
+    var generator = SplitMix64(seed: UInt64(seed))
     let letters = Array("abé")
     let text = String((0..<30).map { _ in letters[Int.random(in: 0..<3, using: &generator)] })
     let stops = (0..<Int.random(in: 0...2, using: &generator)).map { _ in
@@ -52,19 +53,5 @@ import Testing
     #expect(answer.append([0xC3]) == "")
     #expect(answer.finish() == "xy\u{FFFD}")
     #expect(!answer.isStopped)
-  }
-}
-
-/// A small generator whose numbers depend on its seed alone (Steele, Lea and Flood: Fast
-/// splittable pseudorandom number generators, 2014).
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

@@ -10,35 +10,69 @@ final class ChildProcess: Sendable {
     var watchers: [AsyncStream<Void>.Continuation] = []
   }
 
-  private let process: Process
-  private let state = Mutex(State())
+  /// What the reading thread shares with the object, which it does not keep alive.
+  private final class Output: Sendable {
+    let state = Mutex(State())
 
-  /// Starts `path`; its standard input stays open until `closeInput` or the end of this object.
+    func read(_ handle: FileHandle) {
+      var rest = Data()
+      while true {
+        let data = handle.availableData
+        if data.isEmpty { break }
+        rest += data
+        while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
+          add(String(decoding: rest[rest.startIndex..<newline], as: UTF8.self))
+          rest = rest[rest.index(after: newline)...]
+        }
+      }
+      if !rest.isEmpty { add(String(decoding: rest, as: UTF8.self)) }
+      let watchers = state.withLock { state in
+        state.isOpen = false
+        return state.watchers
+      }
+      for watcher in watchers { watcher.yield() }
+    }
+
+    private func add(_ line: String) {
+      let watchers = state.withLock { state in
+        state.lines.append(line)
+        return state.watchers
+      }
+      for watcher in watchers { watcher.yield() }
+    }
+  }
+
+  private let process: Process
+  private let output = Output()
+
+  /// Starts `path` without input. It is killed with the end of this object.
   init(_ path: String, _ arguments: [String], environment: [String: String] = [:]) throws {
     process = Process()
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = output
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = pipe
     process.standardInput = FileHandle.nullDevice
     try process.run()
-    let reader = output.fileHandleForReading
-    Thread.detachNewThread { [self] in read(reader) }
+    let reader = pipe.fileHandleForReading
+    Thread.detachNewThread { [output] in output.read(reader) }
   }
 
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
   var processID: Int32 { process.processIdentifier }
 
-  var lines: [String] { state.withLock { $0.lines } }
+  var lines: [String] { output.state.withLock { $0.lines } }
 
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
   /// The exit status, once the process has ended; a signal's number plus 128 for one it died of.
   func exitStatus() async -> Int32 {
     await waitForEndOfOutput()
+    // The wait ends early only for a test that is out of time.
+    if Task.isCancelled { signal(SIGKILL) }
     process.waitUntilExit()
     return process.terminationReason == .exit
       ? process.terminationStatus : 128 + process.terminationStatus
@@ -51,7 +85,7 @@ final class ChildProcess: Sendable {
   func first<Value>(_ body: (String) -> Value?) async throws -> Value {
     var checked = 0
     for await _ in changes() {
-      let (lines, isOpen) = state.withLock { ($0.lines, $0.isOpen) }
+      let (lines, isOpen) = output.state.withLock { ($0.lines, $0.isOpen) }
       for line in lines[checked...] {
         if let value = body(line) { return value }
       }
@@ -67,42 +101,15 @@ final class ChildProcess: Sendable {
   }
 
   func waitForEndOfOutput() async {
-    for await _ in changes() where !state.withLock({ $0.isOpen }) { return }
+    for await _ in changes() where !output.state.withLock({ $0.isOpen }) { return }
   }
 
   /// Told now and whenever a line or the end comes.
   private func changes() -> AsyncStream<Void> {
     let (stream, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
-    state.withLock { $0.watchers.append(continuation) }
+    output.state.withLock { $0.watchers.append(continuation) }
     continuation.yield()
     return stream
-  }
-
-  private func read(_ handle: FileHandle) {
-    var rest = Data()
-    while true {
-      let data = handle.availableData
-      if data.isEmpty { break }
-      rest += data
-      while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
-        add(String(decoding: rest[rest.startIndex..<newline], as: UTF8.self))
-        rest = rest[rest.index(after: newline)...]
-      }
-    }
-    if !rest.isEmpty { add(String(decoding: rest, as: UTF8.self)) }
-    let watchers = state.withLock { state in
-      state.isOpen = false
-      return state.watchers
-    }
-    for watcher in watchers { watcher.yield() }
-  }
-
-  private func add(_ line: String) {
-    let watchers = state.withLock { state in
-      state.lines.append(line)
-      return state.watchers
-    }
-    for watcher in watchers { watcher.yield() }
   }
 }
 

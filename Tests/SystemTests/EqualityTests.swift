@@ -1,10 +1,11 @@
 import Foundation
+import TestSupport
 import Testing
 
 extension SystemTests {
   /// 64 prompts of 1 to 2,000 random tokens, the same in every run.
   static let prompts: [[Int]] = {
-    var generator = SplitMix64(state: 20)
+    var generator = SplitMix64(seed: 20)
     return (0..<64).map { index in
       // The shortest, the longest, and block borders are always among them.
       let edges = [1, 2, 15, 16, 17, 31, 32, 33, 255, 256, 257, 2_000]
@@ -53,18 +54,5 @@ extension SystemTests {
       #expect(try await fleet.metric("baton_requests_total", "outcome=\"ok\"") == migrations)
       #expect(await fleet.stop() == 0)
     }
-  }
-}
-
-/// Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014).
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
   }
 }

@@ -109,7 +109,13 @@ extension SystemTests {
     stream.signal(SIGKILL)
     // The edge tells of the cancellation; only then is there something to count.
     try await fleet.up.wait(for: "outcome=cancelled")
-    while try await fleet.metric("baton_kv_blocks", "state=\"used\"") > 0 { await Task.yield() }
+    for engine in ["prefill-0", "decode-0"] {
+      while try await fleet.metric(
+        "baton_kv_blocks", "engine=\"\(engine)\"", "state=\"used\"") > 0
+      {
+        try Task.checkCancellation()
+      }
+    }
     #expect(try await fleet.metric("baton_requests_total", "outcome=\"cancelled\"") == 1)
     #expect(await fleet.stop() == 0)
   }
@@ -149,10 +155,16 @@ extension SystemTests {
     fleet.up.signal(SIGKILL)
     // The children hold the other end of the output, so it ends with the last of them.
     await fleet.up.waitForEndOfOutput()
-    while children.contains(where: ProcessTable.isRunning) { await Task.yield() }
+    while children.contains(where: ProcessTable.isRunning) {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
     // The kernel takes a dying process's sockets away a moment after its threads.
-    while try !leftovers().isSubset(of: before) { await Task.yield() }
+    while try !leftovers().isSubset(of: before) {
+      try Task.checkCancellation()
+      await Task.yield()
+    }
   }
 
   /// What processes could forget: shared memory and sockets with names.

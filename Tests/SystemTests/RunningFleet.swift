@@ -73,13 +73,16 @@ final class RunningFleet: Sendable {
     return try? JSONDecoder().decode(CompletionAnswer.self, from: Data(line.dropFirst(6).utf8))
   }
 
-  /// All samples of a metric added up, for label sets that contain every given label.
+  /// All samples of a metric added up, for label sets that contain every given label; throws where
+  /// there is none.
   func metric(_ name: String, _ labels: String...) async throws -> Double {
     let curl = try curl([url + "/metrics"])
     await curl.waitForEndOfOutput()
-    return curl.lines.filter { line in
+    let samples = curl.lines.filter { line in
       line.hasPrefix(name) && labels.allSatisfy(line.contains)
-    }.compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }.reduce(0, +)
+    }.compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }
+    guard !samples.isEmpty else { throw OutputEnded(lines: curl.lines) }
+    return samples.reduce(0, +)
   }
 
   /// The HTTP status of a path; with patience, curl tries again for a while until it is good.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Tokenizer
 
@@ -69,7 +70,7 @@ struct GoldenTests {
   @Test("Every text comes back from its tokens", arguments: [Fixture.defaultModel, .llama3])
   func roundTrips(_ fixture: Fixture) throws {
     let tokenizer = try fixture.tokenizer()
-    var random = SeededGenerator(state: 11)
+    var random = SplitMix64(seed: 11)
     for _ in 0..<300 {
       let scalars = (0..<Int.random(in: 0...40, using: &random)).compactMap { _ in
         let limit: UInt32 = Bool.random(using: &random) ? 0x250 : 0x11_0000

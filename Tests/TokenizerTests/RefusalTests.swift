@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Tokenizer
 
@@ -99,7 +100,7 @@ struct RefusalTests {
   @Test("A damaged file is refused or read, and never crashes")
   func survivesDamage() throws {
     let good = try Fixture.digits.json()
-    var random = SeededGenerator(state: 5)
+    var random = SplitMix64(seed: 5)
     for _ in 0..<200 {
       var bad = good
       for _ in 0..<Int.random(in: 1...4, using: &random) {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Tokenizer
 
@@ -5,7 +6,7 @@ import Tokenizer
 struct StopStringMatcherTests {
   @Test("Text in any portions stops where a search of the whole text says")
   func equalsSearch() {
-    var random = SeededGenerator(state: 9)
+    var random = SplitMix64(seed: 9)
     for _ in 0..<20_000 {
       let letters = ["a", "b", "é", "😀"]
       let text = Self.text(letters, 0...24, &random)
@@ -72,7 +73,7 @@ struct StopStringMatcherTests {
   }
 
   private static func text(
-    _ letters: [String], _ counts: ClosedRange<Int>, _ random: inout SeededGenerator
+    _ letters: [String], _ counts: ClosedRange<Int>, _ random: inout SplitMix64
   ) -> String {
     (0..<Int.random(in: counts, using: &random))
       .map { _ in letters[Int.random(in: 0..<letters.count, using: &random)] }.joined()

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Tokenizer
 
@@ -7,7 +8,7 @@ struct StreamDetokenizerTests {
     "Any tokens in any portions give the text of all of them", arguments: Fixture.allCases)
   func equalsWhole(_ fixture: Fixture) throws {
     let tokenizer = try fixture.tokenizer()
-    var random = SeededGenerator(state: 3)
+    var random = SplitMix64(seed: 3)
     let texts = try fixture.golden().cases.map(\.text)
     for round in 0..<2_000 {
       let tokens = Self.tokens(round, tokenizer, texts, &random)
@@ -48,7 +49,7 @@ struct StreamDetokenizerTests {
   }
 
   private static func tokens(
-    _ round: Int, _ tokenizer: Tokenizer, _ texts: [String], _ random: inout SeededGenerator
+    _ round: Int, _ tokenizer: Tokenizer, _ texts: [String], _ random: inout SplitMix64
   ) -> [Int32] {
     if round.isMultiple(of: 2), let text = texts.randomElement(using: &random) {
       return tokenizer.encode(text)
