@@ -43,12 +43,12 @@ struct FleetSupervisor: Service {
       if isStopping { return }
       switch policy.decide(ending, after: ContinuousClock.now - start) {
       case .restart(let delay):
-        logger.error(
-          "process ended and is started again",
-          metadata: [
-            "process": "\(process.name)", "ending": "\(ending)", "delay": "\(delay)",
-            "last_line": "\(reason)",
-          ])
+        var metadata: Logger.Metadata = [
+          "process": "\(process.name)", "ending": "\(ending)", "delay": "\(delay)",
+        ]
+        // What a killed process wrote last says nothing of why it was killed.
+        if case .exited = ending { metadata["reason"] = "\(reason)" }
+        logger.error("process ended and is started again", metadata: metadata)
         do {
           try await cancelWhenGracefulShutdown { try await Task.sleep(for: delay) }
         } catch {
