@@ -78,6 +78,13 @@ struct Handover: Sendable {
         "the ticket lists \(blocks) blocks for \(ticket.tokenCount) tokens; expected "
           + "\(geometry.blockCount(tokens: Int(ticket.tokenCount)))")
     }
+    // One renewal may come late, and the lease must not end by that.
+    guard ticket.leaseMilliseconds >= 2 * Limits.leaseRenewalMilliseconds else {
+      return BatonError(
+        .invalidArgument,
+        "the ticket's lease lasts \(ticket.leaseMilliseconds) ms; this engine renews every "
+          + "\(Limits.leaseRenewalMilliseconds) ms, so at least twice that is needed")
+    }
     return host.refusal(tokenCount: Int(ticket.tokenCount), sampling: request.sampling)
   }
 

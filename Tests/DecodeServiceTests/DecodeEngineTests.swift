@@ -164,6 +164,22 @@ struct DecodeEngineTests {
     await server.shutdown()
   }
 
+  @Test("A ticket whose lease could end between two renewals is refused with both numbers")
+  func shortLease() async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: 1) { [$0.wholeProgress] }
+    var ticket = prefill.ticket
+    ticket.leaseMilliseconds = 1_500
+    try await withDecode(handoff: "borrow") { connection in
+      let error = await #expect(throws: BatonError.self) {
+        for try await _ in try connection.stream(request(ticket)) {}
+      }
+      #expect(error?.code == .invalidArgument)
+      for number in ["1500", "\(Limits.leaseRenewalMilliseconds)"] {
+        #expect(error?.message.contains(number) == true)
+      }
+    }
+  }
+
   @Test("A claim that fails is noticed although there is no room for the sequence yet")
   func failsWhileWaiting() async throws {
     let honest = try ScriptedPrefill(prompt: Self.prompt, length: 1) { [$0.wholeProgress] }
