@@ -134,15 +134,14 @@ package struct LeaseTable: Sendable {
     leases[ticket] = lease
   }
 
-  /// Nobody wants the blocks any more: the claimant's engine says so, or before any claim whoever
-  /// knows the ticket.
+  /// The claimant's engine no longer wants the blocks.
   ///
-  /// Throws as `claim` does.
+  /// Throws as `renew` does.
   package mutating func release(
     _ ticket: TicketID, by peer: Peer, now: Instant
   ) throws(BatonError) -> EndedLease {
     let lease = try current(ticket, now: now)
-    if case .claimed = lease.phase { try requireClaimant(peer, of: lease, ticket) }
+    try requireClaimant(peer, of: lease, ticket)
     return end(ticket, lease, .released)
   }
 

@@ -7,6 +7,8 @@ import KVPool
 enum PrefillCommand: Sendable {
   /// Read these tokens into these blocks.
   case submit(PrefillSubmission)
+  /// Whoever submitted a request took it back, before it was done and its ticket claimed.
+  case withdraw(TicketID)
   /// Claims and renewals count from the time they came, however long the chunk took that they had
   /// to wait for.
   case claim(TicketClaim, LeaseTable.Claimant, at: ContinuousClock.Instant, PendingReply)
@@ -22,7 +24,11 @@ enum PrefillCommand: Sendable {
 /// A request that has its blocks.
 struct PrefillSubmission: Sendable {
   let request: PrefillRequest
+  /// What decode will claim the sequence with.
+  let ticket: TicketID
   let blocks: [BlockRange]
   let received: ContinuousClock.Instant
+  /// Ends when the prompt is read **and** the ticket claimed: until then nobody else can take the
+  /// blocks back.
   let reply: PendingReply
 }

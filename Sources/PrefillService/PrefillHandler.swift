@@ -68,11 +68,13 @@ struct PrefillHandler: ControlHandler {
       reply.fail(BatonError(wrapping: error))
       return
     }
-    await PendingReply.hold(reply) { pending in
+    let ticket = TicketID.random()
+    let isAnswered = await PendingReply.hold(reply) { pending in
       let submission = PrefillSubmission(
-        request: request, blocks: blocks, received: received, reply: pending)
+        request: request, ticket: ticket, blocks: blocks, received: received, reply: pending)
       mailbox.post(.submit(submission))
     }
+    if !isAnswered { mailbox.post(.withdraw(ticket)) }
   }
 }
 

@@ -6,7 +6,6 @@ import KVCore
 /// One sequence that prefill reads or keeps for decode; owned by the prefill thread.
 struct PrefillJob {
   let submission: PrefillSubmission
-  let ticket: TicketID
   /// Every block of the sequence, one by one.
   let blocks: [BlockIndex]
   let addresses: [KVBlockAddress]
@@ -15,10 +14,11 @@ struct PrefillJob {
   /// Final stamps of the blocks that are final, in the sequence's order.
   var stamps: [UInt64] = []
   var completion: PrefillDone?
-  /// The decode engine that claimed the ticket and follows the progress.
+  /// The decode engine that claimed the ticket last and follows the progress; nil before any claim.
   var follower: PendingReply?
   /// When the first chunk started.
   var started: ContinuousClock.Instant?
 
   var tokens: [TokenID] { submission.request.tokens }
+  var ticket: TicketID { submission.ticket }
 }

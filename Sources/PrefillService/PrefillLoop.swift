@@ -44,6 +44,11 @@ final class PrefillLoop {
     switch command {
     case .submit(let submission):
       accept(submission)
+    case .withdraw(let ticket):
+      if let job = jobs[ticket] {
+        host.logger.info("cancelled", metadata: ["request": "\(job.submission.request.request)"])
+      }
+      revoke(ticket, because: BatonError(.cancelled, "the request was cancelled"))
     case .claim(let claim, let claimant, let time, let reply):
       follow(claim, by: claimant, at: time, reply: reply)
     case .abandon(let ticket, let peer):
@@ -90,17 +95,14 @@ final class PrefillLoop {
 
 extension PrefillLoop {
   private func accept(_ submission: PrefillSubmission) {
-    guard !submission.reply.isCancelled else {
-      host.reserver.release(submission.blocks)
-      return
-    }
     let ticket = Ticket(
-      id: .random(), engine: host.id, incarnation: host.incarnation, addresses: ticketAddresses,
+      id: submission.ticket, engine: host.id, incarnation: host.incarnation,
+      addresses: ticketAddresses,
       tokenCount: UInt32(submission.request.tokens.count), blocks: submission.blocks,
       leaseMilliseconds: UInt32(Limits.leaseMilliseconds))
     leases.grant(ticket.id, blocks: submission.blocks, now: .now)
     jobs[ticket.id] = PrefillJob(
-      submission: submission, ticket: ticket.id, blocks: submission.blocks.flatMap(\.blocks),
+      submission: submission, blocks: submission.blocks.flatMap(\.blocks),
       addresses: host.addresses(of: submission.blocks))
     queue.append(ticket.id)
     submission.reply.send(.prefillAccepted(ticket))
@@ -126,28 +128,24 @@ extension PrefillLoop {
       firstBlock: 0, stamps: job.stamps, completion: job.completion)
     if job.completion != nil {
       reply.finish(with: .prefillProgress(progress))
+      // From now on decode gives the blocks back.
+      job.submission.reply.finish(with: .acknowledged)
     } else if !job.stamps.isEmpty {
       reply.send(.prefillProgress(progress))
     }
   }
 
-  /// Ends what was cancelled; the leases of all other prompts that wait or are read, prefill keeps
-  /// itself.
+  /// The leases of prompts that wait or are read, prefill keeps itself.
   private func keepQueued() {
-    for ticket in queue {
-      guard let request = jobs[ticket]?.submission, request.reply.isCancelled else {
-        // Fails only for a lease that has ended, and then the ticket is not in the queue.
-        try? leases.extend(ticket, now: .now)
-        continue
-      }
-      host.logger.info("cancelled", metadata: ["request": "\(request.request.request)"])
-      revoke(ticket, because: BatonError(.cancelled, "the request was cancelled"))
-    }
+    // Fails only for a lease that has ended, and then the ticket is not in the queue.
+    for ticket in queue { try? leases.extend(ticket, now: .now) }
   }
 
   private func expire() {
     for ended in leases.expire(now: .now) {
-      host.logger.warning("lease expired", metadata: ["ticket": "\(ended.ticket)"])
+      var metadata: Logger.Metadata = ["ticket": "\(ended.ticket)"]
+      metadata["request"] = jobs[ended.ticket].map { "\($0.submission.request.request)" }
+      host.logger.warning("lease expired", metadata: metadata)
       end(ended, because: BatonError(.leaseExpired, "nobody claimed or renewed the ticket"))
     }
   }
@@ -162,7 +160,8 @@ extension PrefillLoop {
   private func end(_ lease: LeaseTable.EndedLease, because error: BatonError) {
     host.reserver.release(lease.blocks)
     queue.removeAll { $0 == lease.ticket }
-    guard let job = jobs.removeValue(forKey: lease.ticket), job.completion == nil else { return }
+    guard let job = jobs.removeValue(forKey: lease.ticket) else { return }
+    // Whoever has had the last answer hears nothing more.
     job.submission.reply.fail(error)
     job.follower?.fail(error)
   }
@@ -218,11 +217,16 @@ extension PrefillLoop {
       computedMicroseconds: (ContinuousClock.now - started).wholeMicroseconds)
   }
 
-  /// Tells both sides that the prompt is read; the blocks stay until decode releases them.
+  /// Tells both sides that the prompt is read; the blocks stay until decode releases them, or until
+  /// the request is taken back before decode has claimed them.
   private func settle(_ job: PrefillJob, _ completion: PrefillDone, progress: PrefillProgress) {
     queue.removeAll { $0 == job.ticket }
     job.follower?.finish(with: .prefillProgress(progress))
-    job.submission.reply.finish(with: .prefillDone(completion))
+    if completion.finish != nil || job.follower != nil {
+      job.submission.reply.finish(with: .prefillDone(completion))
+    } else {
+      job.submission.reply.send(.prefillDone(completion))
+    }
     host.logger.info(
       "prefilled",
       metadata: [

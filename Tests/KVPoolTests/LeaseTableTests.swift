@@ -62,7 +62,7 @@ struct LeaseTableTests {
     // Only its owner may keep or take back a lease whose time is up while its blocks are out.
     case (.due, .extend), (.due, .revoke): nil
     case (.expired, _), (.due, _), (.claimantGone, _): .leaseExpired
-    case (.granted, .renew): .protocolViolation
+    case (.granted, .renew), (.granted, .release): .protocolViolation
     case (.claimedByOther, .claim), (.claimedByOther, .renew), (.claimedByOther, .release):
       .ticketClaimed
     case (.granted, _), (.claimed, _), (.claimedByOther, _): nil

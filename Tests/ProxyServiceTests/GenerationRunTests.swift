@@ -61,20 +61,41 @@ struct GenerationRunTests {
     }
   }
 
-  @Test("A ticket that decode did not claim is given back when the attempt has failed")
-  func unclaimedTicket() async throws {
-    try await ScriptedFleet.run(prefill: Self.prefill) { message, reply in
+  @Test(
+    "Prefill hears that nobody wants a ticket that decode has not claimed",
+    arguments: [true, false])
+  func unclaimedTicket(decodeFails: Bool) async throws {
+    let (withdrawals, continuation) = AsyncStream<Void>.makeStream()
+    let open: ScriptedFleet.Script = { message, reply in
+      guard case .prefillRequest = message else { return reply.send(.acknowledged, last: true) }
+      reply.send(.prefillAccepted(Self.ticket), last: false)
+      let done = PrefillDone(
+        firstToken: 97, finish: nil, queuedMicroseconds: 1, computedMicroseconds: 1)
+      reply.send(.prefillDone(done), last: false)
+      // Only cancellation ends the waiting.
+      let (never, _) = AsyncStream<Void>.makeStream()
+      await withTaskCancellationHandler {
+        for await _ in never {}
+      } onCancel: {
+        continuation.yield()
+      }
+    }
+    let decode: ScriptedFleet.Script = { message, reply in
       guard case .decodeRequest = message else { return reply.send(.acknowledged, last: true) }
-      reply.fail(BatonError(.incompatible, "another geometry"))
-    } _: { fleet in
-      let error = await #expect(throws: BatonError.self) {
-        _ = try await tokens(of: fleet.generate(maximumTokens: 4))
+      if decodeFails { return reply.fail(BatonError(.incompatible, "another geometry")) }
+      let (never, _) = AsyncStream<Void>.makeStream()
+      for await _ in never {}
+    }
+    try await ScriptedFleet.run(prefill: open, decode: decode) { fleet in
+      let events = fleet.generate(maximumTokens: 4)
+      let reading = Task { try await tokens(of: events) }
+      if !decodeFails {
+        for await case .prefillRequest in fleet.askedOfPrefill { break }
+        reading.cancel()
       }
-      #expect(error?.code == .incompatible)
-      for await case .leaseRelease(let tickets) in fleet.askedOfPrefill {
-        #expect(tickets.tickets == [Self.ticket.id])
-        break
-      }
+      for await _ in withdrawals { break }
+      let result = await reading.result
+      if decodeFails { #expect(throws: BatonError.self) { try result.get() } }
     }
   }
 
@@ -93,9 +114,8 @@ struct GenerationRunTests {
   func retry() async throws {
     let decode = Self.decode([(1, [98]), (2, [99])])
     let failing: ScriptedFleet.Script = { message, reply in
-      // Tells of the first attempt's first token alone, so the second has that as its prompt.
       guard case .decodeRequest(let request) = message, request.attempt == 0 else {
-        return decode(message, reply)
+        return await decode(message, reply)
       }
       reply.fail(BatonError(.staleBlock, "reused"))
     }

@@ -109,6 +109,13 @@ extension SystemTests {
     stream.signal(SIGKILL)
     // The edge tells of the cancellation; only then is there something to count.
     try await fleet.up.wait(for: "outcome=cancelled")
+    try await expectNoBlocksUsed(fleet)
+    #expect(try await fleet.metric("baton_requests_total", "outcome=\"cancelled\"") == 1)
+    #expect(await fleet.stop() == 0)
+  }
+
+  /// Waits until both engines of a fleet have every block back.
+  private func expectNoBlocksUsed(_ fleet: RunningFleet) async throws {
     for engine in ["prefill-0", "decode-0"] {
       while try await fleet.metric(
         "baton_kv_blocks", "engine=\"\(engine)\"", "state=\"used\"") > 0
@@ -116,8 +123,6 @@ extension SystemTests {
         try Task.checkCancellation()
       }
     }
-    #expect(try await fleet.metric("baton_requests_total", "outcome=\"cancelled\"") == 1)
-    #expect(await fleet.stop() == 0)
   }
 
   @Test("A client that goes away during decode frees every block", .timeLimit(.minutes(1)))
@@ -138,6 +143,34 @@ extension SystemTests {
     try await leave(query) { fleet, _ in
       try await fleet.up.wait(for: "completion started")
     }
+  }
+
+  @Test("Clients that leave at any moment leave no block behind", .timeLimit(.minutes(1)))
+  func clientsLeave() async throws {
+    let fleet = try await RunningFleet([])
+    let count = 60
+    for index in 0..<count {
+      let query = CompletionQuery(
+        prompt: Array(Self.prompts[11].prefix(50 + index % 4 * 50)), max_tokens: 200)
+      let stream = try fleet.stream(query)
+      var started = 0
+      try await fleet.up.first { line -> Bool? in
+        if line.contains("completion started") { started += 1 }
+        return started > index ? true : nil
+      }
+      // Later each time: during prefill, during the hand-over, during decode.
+      for _ in 0..<index * 200 { await Task.yield() }
+      stream.signal(SIGKILL)
+    }
+    var ended = 0
+    try await fleet.up.first { line -> Bool? in
+      if line.contains("completion ended") { ended += 1 }
+      return ended == count ? true : nil
+    }
+    try await expectNoBlocksUsed(fleet)
+    // They came back because the clients were gone, and not because nobody renewed their leases.
+    #expect(!fleet.up.lines.contains { $0.contains("lease expired") })
+    #expect(await fleet.stop() == 0)
   }
 
   @Test(

@@ -83,9 +83,6 @@ struct GenerationRun {
     let tokens = request.promptTokens + assembler.delivered
     let (events, continuation) = AsyncThrowingStream<LegEvent, any Error>.makeStream()
     var openLegs = 1
-    /// What prefill keeps for decode, until the answer is complete.
-    var ticket: Ticket?
-    defer { if let ticket { release(ticket, over: route) } }
     return try await withThrowingTaskGroup(of: Void.self) { group in
       defer { group.cancelAll() }
       let first = firstLeg(
@@ -95,7 +92,6 @@ struct GenerationRun {
         switch (event, route.kind) {
         case (.accepted(let accepted), .pair(_, let decode)):
           openLegs += 1
-          ticket = accepted
           let leg = Leg(connection: decode.connection, events: continuation)
           let message = Message.decodeRequest(
             DecodeRequest(
@@ -106,10 +102,7 @@ struct GenerationRun {
         default:
           try take(event, base: base)
         }
-        if let finish = assembler.finish {
-          ticket = nil
-          return finish
-        }
+        if let finish = assembler.finish { return finish }
         guard openLegs > 0 else {
           throw BatonError(.protocolViolation, "the engines left tokens of the answer out")
         }
@@ -132,16 +125,6 @@ struct GenerationRun {
       let message = GenerateRequest(
         request: request.id, attempt: UInt32(attempt), tokens: tokens, sampling: sampling)
       return (Leg(connection: hybrid.connection, events: events), .generateRequest(message))
-    }
-  }
-
-  /// Decode may never have claimed the ticket; who has claimed it gives it back itself, and prefill
-  /// then refuses this.
-  private func release(_ ticket: Ticket, over route: Route) {
-    guard case .pair(let prefill, _) = route.kind else { return }
-    // Not a child: the blocks come back also when the request was cancelled.
-    Task {
-      _ = try? await prefill.connection.request(.leaseRelease(LeaseTickets(tickets: [ticket.id])))
     }
   }
 

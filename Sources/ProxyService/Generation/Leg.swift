@@ -28,6 +28,9 @@ struct Leg: Sendable {
         case .prefillDone(let done):
           isComplete = true
           events.yield(.prefilled(done))
+        case .acknowledged where isComplete:
+          // Decode has claimed the ticket: prefill keeps the blocks no longer for us to take back.
+          break
         case .tokenChunk(let chunk):
           isComplete = chunk.finish != nil
           events.yield(.chunk(chunk))

@@ -8,8 +8,8 @@ import ProxyService
 /// A prefill and a decode engine that say what a test makes them say, on real connections, and a
 /// fleet that has found both.
 struct ScriptedFleet {
-  /// Answers one request.
-  typealias Script = @Sendable (Message, ReplyWriter) -> Void
+  /// Answers one request; its task is cancelled with the request.
+  typealias Script = @Sendable (Message, ReplyWriter) async -> Void
 
   let backend: FleetBackend
   /// Every request that prefill was asked, but those for the model's files.
@@ -23,7 +23,7 @@ struct ScriptedFleet {
     let servers = [
       try await server("prefill-0", .prefill) { message, reply in
         continuation.yield(message)
-        prefill(message, reply)
+        await prefill(message, reply)
       },
       try await server("decode-0", .decode, script: decode),
     ]
@@ -58,7 +58,7 @@ struct ScriptedFleet {
     func handle(
       _ message: Message, from connection: ControlConnection, reply: ReplyWriter
     ) async {
-      guard case .modelAssetsRequest = message else { return script(message, reply) }
+      guard case .modelAssetsRequest = message else { return await script(message, reply) }
       let json = Array(ByteTokenizer.json.utf8)
       let chunk = ModelAssetChunk(
         name: "tokenizer.json", sha256: Array(SHA256.hash(data: json)),
