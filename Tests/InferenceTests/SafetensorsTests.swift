@@ -61,8 +61,8 @@ struct SafetensorsTests {
     (#"{"dtype": "F32", "shape": [40], "data_offsets": [0]}"#, "[0]"),
     (#"{"dtype": "F32", "shape": [40], "data_offsets": [0, 156]}"#, "[40]"),
     (#"{"dtype": "F32", "shape": [40], "data_offsets": [2, 162]}"#, "aligned"),
-    (#"{"dtype": "F32", "shape": [41], "data_offsets": [0, 164]}"#, "[41]"),
-    (#"{"dtype": "F32", "shape": [40, 1], "data_offsets": [0, 160]}"#, "[40, 1]"),
+    (#"{"dtype": "F32", "shape": [20, 2], "data_offsets": ITS_OWN}"#, "[20, 2]"),
+    (#"{"dtype": "F32", "shape": [40, 1], "data_offsets": ITS_OWN}"#, "[40, 1]"),
     (#"{"dtype": "F32", "shape": [4611686018427387904, 4], "data_offsets": [0, 0]}"#, "overflow"),
     (#"{"dtype": "F32", "shape": "40", "data_offsets": [0, 160]}"#, "\"40\""),
     (#"{"dtype": "F16", "shape": [40], "data_offsets": [0, 80]}"#, "\"F16\""),
@@ -76,8 +76,10 @@ struct SafetensorsTests {
   func entry(json: String, mention: String) throws {
     let error = try load { whole in
       var (header, data) = try parts(whole)
+      let original = try #require(header[Self.tensor] as? [String: Any])
+      let place = try #require(original["data_offsets"] as? [Int])
       header[Self.tensor] = try JSONSerialization.jsonObject(
-        with: Data(json.utf8), options: .fragmentsAllowed)
+        with: Data(json.replacing("ITS_OWN", with: "\(place)").utf8), options: .fragmentsAllowed)
       // Padded to eight bytes as the format asks, so that only the entry is at fault.
       var bytes = try JSONSerialization.data(withJSONObject: header)
       bytes += Data(repeating: 0x20, count: (8 - bytes.count % 8) % 8)
@@ -86,6 +88,22 @@ struct SafetensorsTests {
     #expect(error?.code == .invalidArgument)
     #expect(error?.message.contains(Self.tensor) == true, "\(String(describing: error))")
     #expect(error?.message.contains(mention) == true, "\(String(describing: error))")
+  }
+
+  @Test("Tensors that overlap, and bytes of no tensor, are refused")
+  func holes() throws {
+    let overlap = try load { whole in
+      var (header, data) = try parts(whole)
+      var entry = try #require(header[Self.tensor] as? [String: Any])
+      entry["data_offsets"] = [0, 160]
+      header[Self.tensor] = entry
+      var bytes = try JSONSerialization.data(withJSONObject: header)
+      bytes += Data(repeating: 0x20, count: (8 - bytes.count % 8) % 8)
+      return file(header: bytes, data: data)
+    }
+    #expect(overlap?.message.contains("must follow each other") == true)
+    let trailing = try load { $0 + Data(repeating: 0, count: 8) }
+    #expect(trailing?.message.contains("of which tensors have") == true)
   }
 
   @Test("Headers that are no JSON objects are refused", arguments: ["", "[1]", "{\"a\":", "\u{0}"])
@@ -99,7 +117,10 @@ struct SafetensorsTests {
     func load(with name: String) throws -> BatonError? {
       try self.load { whole in
         var (header, data) = try parts(whole)
-        header[name] = header[Self.tensor]
+        header[name] = [
+          "dtype": "F32", "shape": [40], "data_offsets": [data.count, data.count + 160],
+        ]
+        data += Data(repeating: 0, count: 160)
         var bytes = try JSONSerialization.data(withJSONObject: header)
         bytes += Data(repeating: 0x20, count: (8 - bytes.count % 8) % 8)
         return file(header: bytes, data: data)

@@ -36,16 +36,43 @@ struct SafetensorsFile: Sendable {
     let header = unsafe bytes[8..<(8 + Int(length))]
     let data = unsafe UnsafeRawBufferPointer(rebasing: bytes[(8 + Int(length))...])
     var tensors: [String: StoredTensor] = [:]
-    for (name, value) in try unsafe JSONValue.object(in: header, file: file.path)
-    where name != "__metadata__" {
-      tensors[name] = try unsafe Self.tensor(name, value, data, file)
+    var places: [(name: String, bytes: Range<Int>)] = []
+    let entries = try unsafe JSONValue.object(in: header, file: file.path)
+    // In the order of their names, so that of several faults the same one is told every time.
+    for (name, value) in entries.sorted(by: { $0.key < $1.key }) where name != "__metadata__" {
+      let (tensor, bytes) = try unsafe Self.tensor(name, value, data, file)
+      tensors[name] = tensor
+      places.append((name, bytes))
     }
+    try Self.requireNoHoles(places, dataBytes: data.count, file)
     self.tensors = tensors
+  }
+
+  /// The format has every byte of the data belong to one tensor.
+  private static func requireNoHoles(
+    _ places: [(name: String, bytes: Range<Int>)], dataBytes: Int, _ file: FileMapping
+  ) throws(BatonError) {
+    var end = 0
+    let inOrder = places.sorted {
+      ($0.bytes.lowerBound, $0.bytes.upperBound) < ($1.bytes.lowerBound, $1.bytes.upperBound)
+    }
+    for (name, bytes) in inOrder {
+      guard bytes.lowerBound == end else {
+        throw refusal(
+          file,
+          "tensor \(name): data_offsets start at \(bytes.lowerBound) where the tensor before ends "
+            + "at \(end); they must follow each other")
+      }
+      end = bytes.upperBound
+    }
+    guard end == dataBytes else {
+      throw refusal(file, "has \(dataBytes) bytes of data, of which tensors have \(end)")
+    }
   }
 
   private static func tensor(
     _ name: String, _ value: JSONValue, _ data: UnsafeRawBufferPointer, _ file: FileMapping
-  ) throws(BatonError) -> StoredTensor {
+  ) throws(BatonError) -> (StoredTensor, bytes: Range<Int>) {
     guard case .object(let members) = value else {
       throw refusal(file, "tensor \(name) is \(value), not an object")
     }
@@ -79,10 +106,15 @@ struct SafetensorsFile: Sendable {
     guard let base = data.baseAddress,
       (UInt(bitPattern: base) + UInt(offsets[0])) % UInt(elementBytes) == 0
     else {
-      throw refusal(file, "tensor \(name): data_offsets \(offsets) are not aligned")
+      throw refusal(
+        file,
+        "tensor \(name): data_offsets \(offsets) after a header of "
+          + "\(file.byteCount - data.count - 8) bytes are not aligned to \(elementBytes) bytes; "
+          + "the safetensors package writes aligned files")
     }
-    return unsafe StoredTensor(
+    let tensor = unsafe StoredTensor(
       file: file, address: base + offsets[0], dataType: dataType, shape: shape)
+    return (tensor, offsets[0]..<offsets[1])
   }
 
   private static func integers(
