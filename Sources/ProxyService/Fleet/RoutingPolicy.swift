@@ -18,11 +18,13 @@ package protocol RoutingPolicy: Sendable {
   func choose(among candidates: [RoutingCandidate]) -> Int?
 }
 
-/// The engine with the fewest unfinished requests; the first of equals.
+/// The engine with the fewest unfinished requests, any one of equals: an engine that hangs with
+/// nothing to do must not get every request.
 package struct LeastOutstanding: RoutingPolicy {
   package init() {}
 
   package func choose(among candidates: [RoutingCandidate]) -> Int? {
-    candidates.indices.min { candidates[$0].outstanding < candidates[$1].outstanding }
+    let least = candidates.lazy.map(\.outstanding).min()
+    return candidates.indices.filter { candidates[$0].outstanding == least }.randomElement()
   }
 }
