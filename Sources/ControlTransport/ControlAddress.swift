@@ -85,8 +85,8 @@ package enum ControlAddress: Hashable, Sendable, CustomStringConvertible {
     guard isLocal else {
       throw BatonError(
         .invalidArgument,
-        "cannot serve \(self): without a cluster key only loopback and Unix sockets are "
-          + "served; 127.0.0.1, [::1], localhost or unix: is right")
+        "cannot serve \(self): control connections are not authenticated yet, so only loopback and "
+          + "Unix sockets are served; 127.0.0.1, [::1], localhost or unix: is right")
     }
   }
 }

@@ -18,7 +18,7 @@ struct ControlServerTests {
     #expect(error?.code == .invalidArgument)
     #expect(error?.message.contains(text) == true)
     #expect(
-      error?.message.contains("without a cluster key only loopback and Unix sockets are served")
+      error?.message.contains("only loopback and Unix sockets are served")
         == true)
   }
 

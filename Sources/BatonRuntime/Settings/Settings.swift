@@ -51,7 +51,7 @@ package enum Settings {
     commands: engines.union([.proxy]))
   package static let listen = Setting.addresses(
     "listen", initial: .text("127.0.0.1:8100"),
-    help: "Control addresses to listen on.", commands: engines)
+    help: "Control addresses to listen on: loopback or Unix sockets.", commands: engines)
   package static let advertise = Setting.addresses(
     "advertise", initial: .value([], described: "what --listen says"),
     help: "Control addresses that other engines are told to use.", commands: engines)

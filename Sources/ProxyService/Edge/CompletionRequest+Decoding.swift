@@ -34,9 +34,9 @@ extension CompletionRequest {
     } catch let error as APIError {
       throw error
     } catch let error as DecodingError {
-      throw .invalidRequest("the body is not a JSON object: \(error.summary)")
+      throw .invalidRequest("the body is not a JSON object\(error.detail)")
     } catch {
-      throw .invalidRequest("the body is not a JSON object: \(error)")
+      throw .invalidRequest("the body is not a JSON object")
     }
   }
 
@@ -50,7 +50,7 @@ extension CompletionRequest {
           try fields.require(key, toBe: neutral)
         } else if Parameter(rawValue: key) == nil {
           throw APIError.invalidRequest(
-            "Unrecognized request argument supplied: \(key.shortened)")
+            "Unrecognized request argument supplied: \(key.shortened)", parameter: key.shortened)
         }
       }
       var request = CompletionRequest(
@@ -205,13 +205,10 @@ extension CompletionRequest {
 }
 
 extension DecodingError {
-  /// What is wrong in one sentence, without the coding path of a body that is no object at all.
-  fileprivate var summary: String {
-    switch self {
-    case .typeMismatch(_, let context), .valueNotFound(_, let context),
-      .keyNotFound(_, let context), .dataCorrupted(let context):
-      context.underlyingError.map { "\($0)" } ?? context.debugDescription
-    @unknown default: "\(self)"
-    }
+  /// Where a text stops being JSON, after a colon; empty for JSON of another kind.
+  fileprivate var detail: String {
+    guard case .dataCorrupted(let context) = self, let error = context.underlyingError
+    else { return "" }
+    return ": \(error)"
   }
 }

@@ -46,8 +46,8 @@ struct FleetSupervisor: Service {
         var metadata: Logger.Metadata = [
           "process": "\(process.name)", "ending": "\(ending)", "delay": "\(delay)",
         ]
-        // What a killed process wrote last says nothing of why it was killed.
-        if case .exited = ending { metadata["reason"] = "\(reason)" }
+        // What a process wrote last says nothing of why it was killed, or told to stop.
+        if case .exited(let code) = ending, code != 0 { metadata["reason"] = "\(reason)" }
         logger.error("process ended and is started again", metadata: metadata)
         do {
           try await cancelWhenGracefulShutdown { try await Task.sleep(for: delay) }
