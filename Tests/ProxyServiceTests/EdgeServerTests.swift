@@ -51,6 +51,24 @@ import Testing
     }
   }
 
+  @Test("asks for a body that the client holds back")
+  func expectContinue() async throws {
+    try await EdgeFixture.run(answering("hello")) { port in
+      try await EdgeConnection.open(port: port) { connection in
+        for _ in 0..<2 {
+          let body = EdgeFixture.body()
+          try await connection.send(
+            "POST /v1/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+              + "content-length: \(body.utf8.count)\r\n\r\n")
+          let goOn = try await connection.read(through: "\r\n\r\n")
+          #expect(goOn.hasPrefix("HTTP/1.1 100 "))
+          try await connection.send(body)
+          #expect(try await connection.readResponse().status == 200)
+        }
+      }
+    }
+  }
+
   @Test("cuts an answer at a stop string and cancels what still runs")
   func stopString() async throws {
     let backend = try hanging(after: "one. two")

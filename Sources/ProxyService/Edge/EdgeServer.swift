@@ -100,7 +100,9 @@ package struct EdgeServer: Service {
   private func makeServer(
     onListening: @escaping @Sendable (_ url: String) -> Void
   ) throws -> any Service {
-    var configuration = HTTP1Channel.Configuration(additionalChannelHandlers: [ClientConnection()])
+    var configuration = HTTP1Channel.Configuration(additionalChannelHandlers: [
+      ExpectContinue(), ClientConnection(),
+    ])
     configuration.idleTimeout = EdgeLimits.idleTimeout
     return try HTTPServerBuilder.http1(configuration: configuration).buildServer(
       configuration: ServerConfiguration(

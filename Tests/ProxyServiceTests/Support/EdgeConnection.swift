@@ -49,9 +49,13 @@ struct EdgeConnection {
   }
 
   func send(_ method: String, _ path: String, body: String = "") async throws {
-    let request =
-      "\(method) \(path) HTTP/1.1\r\nhost: x\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)"
-    try await outbound.write(ByteBuffer(string: request))
+    try await send(
+      "\(method) \(path) HTTP/1.1\r\nhost: x\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
+  }
+
+  /// Sends bytes as they are.
+  func send(_ bytes: String) async throws {
+    try await outbound.write(ByteBuffer(string: bytes))
   }
 
   /// Waits until `text` has come; returns what came up to its end.
