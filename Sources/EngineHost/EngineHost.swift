@@ -72,6 +72,15 @@ package final class EngineHost: Sendable {
     }
     self.pool = try KVPool(
       geometry: engine.geometry, blockCount: configuration.kvBlocks, incarnation: incarnation)
+    let poolTokens = configuration.kvBlocks * configuration.blockTokens
+    if poolTokens < engine.model.contextTokens {
+      logger.warning(
+        "the pool is smaller than the model's context: requests that need more are refused",
+        metadata: [
+          "pool_tokens": "\(poolTokens)", "context_tokens": "\(engine.model.contextTokens)",
+          "setting": "--kv-blocks",
+        ])
+    }
     self.reserver = BlockReserver(pool: pool)
     self.migration = try MigrationBackend(engine: id, incarnation: incarnation)
     self.metrics = BatonMetrics()

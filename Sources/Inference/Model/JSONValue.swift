@@ -32,13 +32,6 @@ extension JSONValue: Decodable {
     }
   }
 
-  /// Where a text stops being JSON, in the decoder's own words.
-  private static func detail(of error: any Error) -> String {
-    guard case DecodingError.dataCorrupted(let context) = error, let cause = context.underlyingError
-    else { return "\(error)" }
-    return "\(cause)"
-  }
-
   /// The object that `bytes` hold.
   ///
   /// Throws `BatonError` with `invalidArgument` that names `file` when they hold anything else.
@@ -49,7 +42,7 @@ extension JSONValue: Decodable {
     do {
       document = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
     } catch {
-      throw BatonError(.invalidArgument, "\(file) is not JSON: \(Self.detail(of: error))")
+      throw BatonError(.invalidArgument, "\(file) is not valid JSON")
     }
     guard case .object(let fields) = document else {
       throw BatonError(.invalidArgument, "\(file) must hold a JSON object and holds \(document)")

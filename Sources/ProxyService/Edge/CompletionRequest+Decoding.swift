@@ -33,8 +33,6 @@ extension CompletionRequest {
       self = try JSONDecoder().decode(Body.self, from: Data(body)).request
     } catch let error as APIError {
       throw error
-    } catch let error as DecodingError {
-      throw .invalidRequest("the body is not a JSON object\(error.detail)")
     } catch {
       throw .invalidRequest("the body is not a JSON object")
     }
@@ -201,14 +199,5 @@ extension CompletionRequest {
         texts = try container.decode([String].self)
       }
     }
-  }
-}
-
-extension DecodingError {
-  /// Where a text stops being JSON, after a colon; empty for JSON of another kind.
-  fileprivate var detail: String {
-    guard case .dataCorrupted(let context) = self, let error = context.underlyingError
-    else { return "" }
-    return ": \(error)"
   }
 }
