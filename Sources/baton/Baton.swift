@@ -18,8 +18,8 @@ package struct Baton: AsyncParsableCommand {
         baton decode --listen 127.0.0.1:8102 --model /models/TinyLlama-1.1B
         baton proxy --prefill-address 127.0.0.1:8101 --decode-address 127.0.0.1:8102
 
-      Each setting is taken from its flag, else from its environment variable, else from the file
-      that --config names, else from its default.
+      Each setting is taken from its flag, else from its environment variable, else from the \
+      file that --config names, else from its default.
       """,
     version: BatonVersion.current,
     subcommands: [

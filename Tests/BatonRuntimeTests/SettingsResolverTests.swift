@@ -59,7 +59,12 @@ import Testing
     }
     #expect(error.code == .invalidArgument)
     #expect(error.message.contains("\"BATON_HANDOF\""))
-    #expect(error.message.contains("\"BATON_HANDOFF\""))
+    #expect(error.message.contains("the nearest is \"BATON_HANDOFF\""))
+    let other = try #require(throws: BatonError.self) {
+      try SettingsResolver(flags: [:], environment: ["BATON_GPU_MEMORY": "1"])
+    }
+    #expect(!other.message.contains("nearest"))
+    #expect(other.message.contains("BATON_KV_BLOCKS, BATON_KV_DTYPE"))
     #expect(throws: Never.self) {
       try SettingsResolver(
         flags: [:], environment: ["BATON_SUPERVISED": "1", "BATON_NONE": "", "PATH": "/bin"])

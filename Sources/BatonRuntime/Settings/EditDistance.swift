@@ -16,8 +16,13 @@ enum EditDistance {
     return row[right.count]
   }
 
-  /// The candidate nearest to `name`, the first one of several.
-  static func nearest(to name: String, among candidates: [String]) -> String? {
-    candidates.min { between(name, $0) < between(name, $1) }
+  /// What somebody who wrote `name` can be told: the nearest of `candidates`, or all of them where
+  /// none is near.
+  static func hint(for name: String, among candidates: [String]) -> String {
+    let nearest = candidates.min { between(name, $0) < between(name, $1) }
+    if let nearest, between(name, nearest) <= max(2, name.count / 4) {
+      return "the nearest is \"\(nearest)\""
+    }
+    return "there are " + candidates.sorted().joined(separator: ", ")
   }
 }

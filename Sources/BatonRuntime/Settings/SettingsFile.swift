@@ -49,10 +49,9 @@ struct SettingsFile {
     }
     let names = Settings.all.map(\.name).filter { $0 != Settings.config.name }
     for key in values.keys.sorted() where !names.contains(key) {
-      let nearest = EditDistance.nearest(to: key, among: names) ?? ""
       throw BatonError(
         .invalidArgument,
-        "\(path): there is no setting \"\(key)\"; the nearest is \"\(nearest)\"")
+        "\(path): there is no setting \"\(key)\"; \(EditDistance.hint(for: key, among: names))")
     }
     provider = InMemoryProvider(
       name: path,

@@ -51,10 +51,10 @@ package struct SettingsResolver: Sendable {
     let settings = Settings.all.map(\.environmentVariable)
     let known = Set(settings + [Supervision.environmentVariable])
     for name in environment.keys.sorted() where name.hasPrefix("BATON_") && !known.contains(name) {
-      let nearest = EditDistance.nearest(to: name, among: settings) ?? ""
       throw BatonError(
         .invalidArgument,
-        "environment: there is no setting \"\(name)\"; the nearest is \"\(nearest)\"")
+        "environment: there is no setting \"\(name)\"; "
+          + EditDistance.hint(for: name, among: settings))
     }
   }
 
