@@ -79,7 +79,7 @@ let package = Package(
     library("KVCore"),
     library("Platform", ["KVCore", "CLinux"]),
     library("KVPool", ["KVCore", "Platform", "CLinux"]),
-    library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol"]),
+    library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol", "CKernels"]),
 
     // The control plane.
     library("ControlProtocol", ["KVCore"]),

@@ -77,7 +77,8 @@ package struct BorrowedBlocks: Sendable {
     let start = pool.address(of: BlockIndex(0))
     for read in plan.reads {
       MemoryCopy.copy(
-        from: start + UInt(read.sourceOffset), to: read.targetAddress, length: read.length)
+        from: start + UInt(read.sourceOffset), to: read.targetAddress, length: read.length,
+        pastCaches: plan.goesPastCaches)
     }
     if let position = pool.firstStale(in: sources, stamps: wanted) {
       throw staleBlock(at: positions.lowerBound + position)

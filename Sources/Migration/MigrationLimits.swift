@@ -1,3 +1,5 @@
+import KVCore
+
 /// The named maximum of everything in this module that a peer can make grow, or make wait.
 enum MigrationLimits {
   /// Links of one engine.
@@ -12,6 +14,9 @@ enum MigrationLimits {
   static let fetchMilliseconds: UInt32 = 2_000
   /// How long the server takes no connections after the system had no room for one.
   static let acceptPauseMilliseconds: UInt32 = 100
+  /// From here on a batch is copied past the caches: about twice what a core's own cache holds
+  /// today, of which little would be left there when the last byte is copied.
+  static let pastCachesBytes = ByteCount.mebibytes(4)
   /// 128 random bits open the descriptor server once.
   static let tokenBytes = 16
 }

@@ -15,6 +15,9 @@ struct MigrationPlan: Sendable {
   private(set) var reads: [Read] = []
   private(set) var bytes = ByteCount.zero
 
+  /// Whether the bytes are too many to stay in the caches.
+  var goesPastCaches: Bool { bytes >= MigrationLimits.pastCachesBytes }
+
   /// What it comes to when every read is done.
   var outcome: MigrationOutcome { MigrationOutcome(bytes: bytes, reads: reads.count) }
 

@@ -23,6 +23,22 @@ struct PoolMigrationTests {
     #expect(outcome == MigrationOutcome(bytes: smallGeometry.blockBytes * 8, reads: 4))
   }
 
+  @Test("A copy of more than the caches hold has every byte, over a link and home")
+  func copiesMuch() async throws {
+    let large = KVGeometry(blockTokens: 1_024, groups: smallGeometry.groups)
+    let pair = try await PoolPair(sourceBlocks: 24, destinationBlocks: 48, geometry: large)
+    _ = try pair.source.allocate(blocks: 24)
+    let sources = ranges((3, 17), (0, 3))
+    let stamps = pair.write(sources, seed: 5)
+    let migration = try pair.migration()
+    let outcome = try migration.copy(sources, stamps: stamps, to: ranges((20, 19), (1, 1)))
+    #expect(outcome.bytes >= .mebibytes(4))
+    #expect(pair.holds(ranges((20, 19), (1, 1)), seed: 5))
+    let borrowed = try migration.borrow(sources, stamps: stamps)
+    _ = try borrowed.copyHome(0..<20, to: ranges((0, 20)), in: pair.destination)
+    #expect(pair.holds(ranges((0, 20)), seed: 5))
+  }
+
   @Test("Runs that follow each other on both sides are read as one")
   func joins() async throws {
     let pair = try await PoolPair(sourceBlocks: 8, destinationBlocks: 8)

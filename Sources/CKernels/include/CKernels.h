@@ -132,4 +132,9 @@ void ck_inverse_frequencies(double base, size_t head_dimension, float *frequenci
 /// Hugging Face's implementation does. `output` holds `2 * count` floats.
 void ck_rotary_angles(size_t position, const float *frequencies, size_t count, float *output);
 
+/// Copies `count` bytes that do not overlap with stores that go past the caches: quicker than
+/// memcpy(3) for more than the caches hold, and it leaves in them what is there. Other threads see
+/// the bytes before anything that is stored afterwards.
+void ck_copy_past_caches(void *target, const void *source, size_t count);
+
 #pragma clang assume_nonnull end

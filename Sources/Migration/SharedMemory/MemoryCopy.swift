@@ -1,10 +1,18 @@
+import CKernels
+
 /// Copies between mapped memory.
-enum MemoryCopy {
+package enum MemoryCopy {
   /// Both ranges must be mapped, the target writable, and must not overlap.
-  static func copy(from source: UInt, to target: UInt, length: Int) {
+  ///
+  /// - Parameter pastCaches: for a part of more than the caches hold: see `ck_copy_past_caches`.
+  package static func copy(from source: UInt, to target: UInt, length: Int, pastCaches: Bool) {
     guard let source = unsafe UnsafeRawPointer(bitPattern: source),
       let target = unsafe UnsafeMutableRawPointer(bitPattern: target)
     else { preconditionFailure("mapped memory does not start at address 0") }
-    unsafe target.copyMemory(from: source, byteCount: length)
+    if pastCaches {
+      unsafe ck_copy_past_caches(target, source, length)
+    } else {
+      unsafe target.copyMemory(from: source, byteCount: length)
+    }
   }
 }

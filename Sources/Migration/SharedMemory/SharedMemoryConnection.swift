@@ -28,7 +28,7 @@ struct SharedMemoryConnection: TransportConnection {
       }
       MemoryCopy.copy(
         from: source.address + UInt(read.sourceOffset), to: read.targetAddress,
-        length: read.length)
+        length: read.length, pastCaches: plan.goesPastCaches)
     }
   }
 
