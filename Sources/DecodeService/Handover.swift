@@ -81,7 +81,7 @@ struct Handover: Sendable {
     // One renewal may come late, and the lease must not end by that.
     guard ticket.leaseMilliseconds >= 2 * Limits.leaseRenewalMilliseconds else {
       return BatonError(
-        .invalidArgument,
+        .incompatible,
         "the ticket's lease lasts \(ticket.leaseMilliseconds) ms; this engine renews every "
           + "\(Limits.leaseRenewalMilliseconds) ms, so at least twice that is needed")
     }
@@ -99,7 +99,8 @@ struct Handover: Sendable {
     _ state: HandoverState, progress: MessageStream
   ) async throws -> Outcome {
     var state = state
-    let (steps, input) = AsyncThrowingStream<Step, any Error>.makeStream()
+    let (steps, input) = AsyncThrowingStream<Step, any Error>.makeStream(
+      bufferingPolicy: .bufferingOldest(TransportLimits.maximumUnreadAnswers))
     return try await withTaskGroup(of: [BlockRange]?.self) { group in
       group.addTask { [reserver = host.reserver, blocks = state.plan.ownBlocks] in
         do {
@@ -145,7 +146,9 @@ struct Handover: Sendable {
         guard case .prefillProgress(let progress) = message else {
           throw BatonError(.protocolViolation, "expected PrefillProgress from \(engine)")
         }
-        steps.yield(.progress(progress))
+        if case .dropped = steps.yield(.progress(progress)) {
+          throw BatonError(.resourceExhausted, "\(engine) tells of more progress than there can be")
+        }
         if progress.completion != nil { return }
       }
       throw BatonError(.peerGone, "\(engine) ended the claim before it was done")

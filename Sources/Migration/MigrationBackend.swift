@@ -133,12 +133,7 @@ package final class MigrationBackend: Sendable {
     link: LinkID, batch: [MigrationItem]
   ) throws(BatonError) -> MigrationOutcome {
     let (connection, regions) = try connected(link)
-    let local = Dictionary(uniqueKeysWithValues: regions.map { ($0.key, $0) })
-    let plan = try MigrationPlan(batch: batch, local: local, remote: connection.regions)
-    // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
-    defer { withExtendedLifetime(regions) {} }
-    try connection.read(plan)
-    return plan.outcome
+    return try connection.migrate(batch, into: regions)
   }
 
   /// A region of the peer in place.

@@ -58,13 +58,11 @@ package struct PoolMigration: Sendable {
     _ sources: [BlockRange], stamps: [UInt64], to targets: [BlockRange]
   ) throws(BatonError) -> MigrationOutcome {
     let borrowed = try borrow(sources, stamps: stamps)
-    let local = MemoryRegion.destination(destination)
-    let plan = try MigrationPlan(
-      batch: try borrowed.pieces(of: sources, to: targets, in: destination),
-      local: [local.key: local], remote: connection.regions)
-    try connection.read(plan)
+    let outcome = try connection.migrate(
+      borrowed.pieces(of: sources, to: targets, in: destination),
+      into: [.destination(destination)])
     if let position = borrowed.firstStale() { throw borrowed.staleBlock(at: position) }
-    return plan.outcome
+    return outcome
   }
 
   /// The peer's blocks in place, found final just now. Parameters and errors are those of `copy`.

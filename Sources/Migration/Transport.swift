@@ -34,6 +34,21 @@ protocol Transport: Sendable {
   func close()
 }
 
+extension TransportConnection {
+  /// Reads every piece of `batch` into this side's regions; all are checked before the first byte
+  /// moves. Blocks. Throws `invalidArgument` for a piece that does not fit, and as `read` does.
+  func migrate(
+    _ batch: [MigrationItem], into regions: [MemoryRegion]
+  ) throws(BatonError) -> MigrationOutcome {
+    let local = Dictionary(uniqueKeysWithValues: regions.map { ($0.key, $0) })
+    let plan = try MigrationPlan(batch: batch, local: local, remote: self.regions)
+    // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
+    defer { withExtendedLifetime(regions) {} }
+    try read(plan)
+    return plan.outcome
+  }
+}
+
 /// One side's access to a peer's regions; closed when the last reference is gone.
 protocol TransportConnection: Sendable {
   /// The lengths of the peer's regions.

@@ -29,7 +29,7 @@ struct PrefillHandler: ControlHandler {
     case .ticketClaim(let claim):
       guard links.contains(claim.link, of: connection) else {
         reply.fail(
-          BatonError(.invalidArgument, "link \(claim.link) was not opened on this connection"))
+          BatonError(.protocolViolation, "link \(claim.link) was not opened on this connection"))
         return
       }
       let claimant = LeaseTable.Claimant(

@@ -3,7 +3,8 @@ package enum ProxyLimits {
   /// How long a request waits for a live route before it is refused, and how long engines may fail
   /// it one after the other.
   package static let routeWaitMilliseconds = 5_000
-  /// The pause before a request is started again; doubled for each attempt without a new token.
+  /// The pause before a request is started again; doubled for each attempt without
+  /// progress, as `RetryPolicy` sees it.
   static let firstRetryMilliseconds = 10
   /// Up to a pause of 640 ms.
   static let maximumRetryDoublings = 6

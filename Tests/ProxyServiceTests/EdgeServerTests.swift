@@ -154,11 +154,16 @@ import Testing
     }
   }
 
-  @Test("cuts a client off that stops to read, and serves the next one")
-  func stalled() async throws {
+  @Test(
+    "cuts a client off that stops to read, for what waits or for the time, and serves the next one",
+    arguments: [
+      (stall: EdgeLimits.stallTime, unread: EdgeLimits.maximumUnreadBytes),
+      (stall: Duration.milliseconds(100), unread: Int.max),
+    ])
+  func stalled(stall: Duration, unread: Int) async throws {
     let backend = try endless()
     try await EdgeFixture.run(
-      backend, maximumConcurrent: 1, stallTime: .milliseconds(100)
+      backend, maximumConcurrent: 1, stallTime: stall, unreadBytes: unread
     ) { port in
       try await EdgeConnection.open(port: port) { stalled in
         try await stalled.send(
@@ -167,6 +172,7 @@ import Testing
         try await EdgeConnection.open(port: port) { connection in
           var status = 429
           while status == 429 {
+            try Task.checkCancellation()
             try await connection.send("POST", "/v1/completions", body: EdgeFixture.body())
             status = try await connection.readResponse().status
           }

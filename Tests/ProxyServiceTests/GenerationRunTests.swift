@@ -113,14 +113,20 @@ struct GenerationRunTests {
   @Test("An engine that gives up costs nothing: another attempt goes on with the next token")
   func retry() async throws {
     let decode = Self.decode([(1, [98]), (2, [99])])
+    let (firstToken, continuation) = AsyncStream<Void>.makeStream()
     let failing: ScriptedFleet.Script = { message, reply in
       guard case .decodeRequest(let request) = message, request.attempt == 0 else {
         return await decode(message, reply)
       }
+      for await _ in firstToken { break }
       reply.fail(BatonError(.staleBlock, "reused"))
     }
     try await ScriptedFleet.run(prefill: Self.prefill, decode: failing) { fleet in
-      let answer = try await tokens(of: fleet.generate(maximumTokens: 4))
+      var answer: [TokenID] = []
+      for try await case .tokens(let some) in fleet.generate(maximumTokens: 4) {
+        answer += some
+        continuation.yield()
+      }
       #expect(answer == [97, 97, 98, 99])
       var prompts: [[TokenID]] = []
       for await case .prefillRequest(let request) in fleet.askedOfPrefill {

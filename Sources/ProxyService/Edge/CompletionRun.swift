@@ -53,11 +53,13 @@ struct CompletionRun {
     } catch {
       let cause = BatonError(wrapping: error)
       let isCancelled = Task.isCancelled || cause.code == .cancelled
+      // The server that stops has told the client already.
       let failure = isCancelled ? pipe.failure : APIError(cause)
       let outcome = failure?.outcome ?? .cancelled
       metrics.requests.with(outcome.rawValue).add()
       if isCancelled { pipe.abort() } else { pipe.fail(APIError(cause)) }
-      log(outcome, failure: failure?.message ?? cause.description, logger: logger)
+      let reason = isCancelled ? failure?.message : nil
+      log(outcome, failure: reason ?? cause.description, logger: logger)
     }
   }
 

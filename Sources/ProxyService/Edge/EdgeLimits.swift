@@ -16,9 +16,9 @@ package enum EdgeLimits {
   package static let maximumQuotedCharacters = 80
   /// Connections of clients; more wait until one of them is closed.
   static let maximumConnections = 4_096
-  /// How long a request's body may take to come.
-  static let bodyTime = TimeAmount.seconds(60)
-  /// A client that takes nothing of its answer is cut off after this long, or up to twice that.
+  /// How long the body of a request that is admitted may take to come.
+  static let bodyTime = TimeAmount.seconds(30)
+  /// A client is cut off when one write of its answer takes this long, or up to twice that.
   package static let stallTime = Duration.seconds(30)
   /// A connection without a request is closed after this long.
   static let idleTimeout = TimeAmount.seconds(300)

@@ -33,7 +33,7 @@ extension EdgeResponder {
     }
     // A whole answer is one piece, as long as it is.
     let pipe = AnswerPipe(
-      limit: completion.request.streams ? EdgeLimits.maximumUnreadBytes : .max,
+      limit: completion.request.streams ? unreadBytes : .max,
       onOverflow: { channel.close(promise: nil) })
     running.insert(pipe, id: id)
     defer { running.remove(id) }

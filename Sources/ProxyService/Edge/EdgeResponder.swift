@@ -12,6 +12,7 @@ struct EdgeResponder: Sendable {
   let admission: Admission
   let running: RunningAnswers
   let stallTime: Duration
+  let unreadBytes: Int
   let metrics: BatonMetrics
   let logger: Logger
 

@@ -22,13 +22,15 @@ package struct EdgeServer: Service {
   ///     into it.
   ///   - drainTime: how long answers in progress may go on after a graceful shutdown has begun;
   ///     what is not complete then ends with an error.
-  ///   - stallTime: how long a client may take nothing of its answer before it is cut off.
+  ///   - stallTime, unreadBytes: how long one write of an answer may take, and how much of it may
+  ///     wait behind that, before the client is cut off.
   ///   - onReady: called once, when the server listens and the backend is ready, with the server's
   ///     URL and the name of a model that it serves.
   package init(
     backend: any GenerationBackend, host: String, port: Int, maximumConcurrent: Int,
     metrics: BatonMetrics, eventLoopGroup: any EventLoopGroup, logger: Logger,
     drainTime: Duration = EdgeLimits.drainTime, stallTime: Duration = EdgeLimits.stallTime,
+    unreadBytes: Int = EdgeLimits.maximumUnreadBytes,
     onReady: @escaping @Sendable (_ url: String, _ model: String) throws -> Void = {
       try Supervision.notify(.serving(url: $0, model: $1))
     }
@@ -41,7 +43,8 @@ package struct EdgeServer: Service {
     for outcome in RequestOutcome.allCases { metrics.requests.with(outcome.rawValue).add(0) }
     responder = EdgeResponder(
       backend: backend, admission: Admission(limit: maximumConcurrent),
-      running: RunningAnswers(), stallTime: stallTime, metrics: metrics, logger: logger)
+      running: RunningAnswers(), stallTime: stallTime, unreadBytes: unreadBytes, metrics: metrics,
+      logger: logger)
   }
 
   /// Serves until the service group shuts down.

@@ -52,7 +52,7 @@ package final class FleetBackend: GenerationBackend {
       for case (let engine, let families?) in answers where live.contains(engine) {
         ledger.update(engine.engine, engine.incarnation, families)
       }
-      return ledger.collect(live: Set(live.map(\.engine)))
+      return ledger.collect(live: Set(live.map(\.incarnation)))
     }
   }
 

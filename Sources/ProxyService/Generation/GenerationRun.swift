@@ -34,9 +34,15 @@ struct GenerationRun {
     var retries = RetryPolicy()
     for attempt in 0... {
       let route = try await fleet.route(avoiding: failed)
+      guard route.legs.allSatisfy({ $0.modelFingerprint == request.modelFingerprint }) else {
+        fleet.finish(route)
+        // Its tokens mean something else there, so only the client can start again.
+        throw BatonError(
+          .incompatible, "the engines run another model than when the request came; send it again",
+          isRetryable: true)
+      }
       do {
         defer { fleet.finish(route) }
-        try require(request.modelFingerprint, of: route)
         let finish = try await run(attempt: attempt, over: route)
         deliver(.finished(finish, report))
         return
@@ -61,14 +67,6 @@ struct GenerationRun {
         // One engine may tell of another's death before our own connection to that one ends.
         try await Task.sleep(for: pause)
       }
-    }
-  }
-
-  /// Engines may have come back with another model, whose tokens mean something else.
-  private func require(_ fingerprint: String, of route: Route) throws(BatonError) {
-    guard route.legs.allSatisfy({ $0.modelFingerprint == fingerprint }) else {
-      throw BatonError(
-        .incompatible, "the engines run another model than when the request came; send it again")
     }
   }
 

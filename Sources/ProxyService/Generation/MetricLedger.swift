@@ -24,12 +24,12 @@ package struct MetricLedger: Sendable {
     current[engine] = (incarnation, families)
   }
 
-  /// The figures of the engines that are live, and the sums of those that are not.
-  package func collect(live: Set<EngineID>) -> [MetricFamily] {
+  /// The figures of the engines whose last start is live, and the sums of those that are not.
+  package func collect(live: Set<Incarnation>) -> [MetricFamily] {
     MetricFamily.merged(
       [departed]
-        + current.map { engine, last in
-          live.contains(engine) ? last.families : Self.counted(last.families)
+        + current.values.map { last in
+          live.contains(last.incarnation) ? last.families : Self.counted(last.families)
         })
   }
 

@@ -58,7 +58,7 @@ struct FleetSupervisor: Service {
         throw BatonError(
           .unavailable,
           "\(process.name) does not start: \(ending), "
-            + "\(RestartPolicy.maximumFailuresAtStart) times; its last line was: \(reason)")
+            + "\(RestartPolicy.maximumFailuresAtStart) times; the last was: \(reason)")
       case .giveUpConfiguration:
         throw BatonError(.invalidArgument, "\(process.name): \(reason)")
       }

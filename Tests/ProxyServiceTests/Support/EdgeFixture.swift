@@ -8,11 +8,13 @@ import ProxyService
 enum EdgeFixture {
   static func run<Result: Sendable>(
     _ backend: ScriptedBackend, maximumConcurrent: Int = 8, metrics: BatonMetrics = BatonMetrics(),
-    stallTime: Duration = EdgeLimits.stallTime, _ body: (_ port: Int) async throws -> Result
+    stallTime: Duration = EdgeLimits.stallTime, unreadBytes: Int = EdgeLimits.maximumUnreadBytes,
+    _ body: (_ port: Int) async throws -> Result
   ) async throws -> Result {
     let (urls, continuation) = AsyncStream<String>.makeStream()
     let server = Self.server(
-      backend, maximumConcurrent: maximumConcurrent, metrics: metrics, stallTime: stallTime
+      backend, maximumConcurrent: maximumConcurrent, metrics: metrics, stallTime: stallTime,
+      unreadBytes: unreadBytes
     ) { url, _ in continuation.yield(url) }
     return try await withThrowingTaskGroup { group in
       group.addTask { try await server.run() }
@@ -27,13 +29,13 @@ enum EdgeFixture {
   static func server(
     _ backend: ScriptedBackend, port: Int = 0, maximumConcurrent: Int = 8,
     metrics: BatonMetrics = BatonMetrics(), drainTime: Duration = EdgeLimits.drainTime,
-    stallTime: Duration = EdgeLimits.stallTime,
+    stallTime: Duration = EdgeLimits.stallTime, unreadBytes: Int = EdgeLimits.maximumUnreadBytes,
     onReady: @escaping @Sendable (String, String) throws -> Void = { _, _ in }
   ) -> EdgeServer {
     EdgeServer(
       backend: backend, host: "127.0.0.1", port: port, maximumConcurrent: maximumConcurrent,
       metrics: metrics, eventLoopGroup: .singletonMultiThreadedEventLoopGroup, logger: logger,
-      drainTime: drainTime, stallTime: stallTime, onReady: onReady)
+      drainTime: drainTime, stallTime: stallTime, unreadBytes: unreadBytes, onReady: onReady)
   }
 
   /// The port of the first URL that a server announces.

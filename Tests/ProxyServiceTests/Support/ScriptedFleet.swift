@@ -33,7 +33,10 @@ struct ScriptedFleet {
     let backend = FleetBackend(fleet: fleet, logger: EdgeFixture.logger)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await fleet.run() }
-      while backend.readiness != .ready { await Task.yield() }
+      while backend.readiness != .ready {
+        try Task.checkCancellation()
+        await Task.yield()
+      }
       try await body(ScriptedFleet(backend: backend, askedOfPrefill: asked))
       group.cancelAll()
     }
