@@ -75,11 +75,7 @@ package struct BorrowedBlocks: Sendable {
       remote: [remote.key: remote.length])
     let wanted = Array(stamps[positions.clamped(to: stamps.indices)])
     let start = pool.address(of: BlockIndex(0))
-    for read in plan.reads {
-      MemoryCopy.copy(
-        from: start + UInt(read.sourceOffset), to: read.targetAddress, length: read.length,
-        pastCaches: plan.goesPastCaches)
-    }
+    try MemoryCopy.copy(plan) { _ in start }
     if let position = pool.firstStale(in: sources, stamps: wanted) {
       throw staleBlock(at: positions.lowerBound + position)
     }

@@ -1,7 +1,19 @@
 import CKernels
+import KVCore
 
 /// Copies between mapped memory.
 package enum MemoryCopy {
+  /// Copies everything in `plan`; `start` gives where a region of the peer begins here.
+  static func copy(
+    _ plan: MigrationPlan, from start: (RegionKey) throws(BatonError) -> UInt
+  ) throws(BatonError) {
+    for read in plan.reads {
+      copy(
+        from: try start(read.region) + UInt(read.sourceOffset), to: read.targetAddress,
+        length: read.length, pastCaches: plan.goesPastCaches)
+    }
+  }
+
   /// Both ranges must be mapped, the target writable, and must not overlap.
   ///
   /// - Parameter pastCaches: for a part of more than the caches hold: see `ck_copy_past_caches`.

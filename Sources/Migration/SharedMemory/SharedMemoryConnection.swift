@@ -22,13 +22,11 @@ struct SharedMemoryConnection: TransportConnection {
   }
 
   func read(_ plan: MigrationPlan) throws(BatonError) {
-    for read in plan.reads {
-      guard let source = mappedRegion(read.region) else {
-        throw BatonError(.invalidArgument, "the peer has no region \(read.region)")
+    try MemoryCopy.copy(plan) { (key) throws(BatonError) in
+      guard let source = mappedRegion(key) else {
+        throw BatonError(.invalidArgument, "the peer has no region \(key)")
       }
-      MemoryCopy.copy(
-        from: source.address + UInt(read.sourceOffset), to: read.targetAddress,
-        length: read.length, pastCaches: plan.goesPastCaches)
+      return source.address
     }
   }
 
