@@ -71,7 +71,7 @@ package final class EngineHost: Sendable {
       )
     }
     self.pool = try KVPool(
-      geometry: engine.geometry, blockCount: configuration.kvBlocks, incarnation: incarnation)
+      geometry: engine.geometry, blockCount: configuration.kvBlocks)
     let poolTokens = configuration.kvBlocks * configuration.blockTokens
     if poolTokens < engine.model.contextTokens {
       logger.warning(

@@ -8,14 +8,13 @@ import Synchronization
 /// Callable from any thread. Whoever writes a block must own it: have allocated it, not yet freed.
 package final class KVPool: Sendable {
   package let layout: PoolLayout
-  package let incarnation: Incarnation
   /// What peers get; sealed.
   package let file: SharedMemoryFile
   /// On what pages the pool lies.
   package let pages: PageReport
   private let mapping: SharedMapping
   private let allocator: Mutex<ExtentAllocator>
-  /// The last stamp given out, always even: stamps never repeat within an incarnation.
+  /// The last stamp given out, always even: stamps never repeat while the pool lives.
   private let lastStamp = Atomic<UInt64>(0)
 
   /// Takes and populates the memory, then seals it: nobody, its owner included, can map it
@@ -23,11 +22,8 @@ package final class KVPool: Sendable {
   ///
   /// Throws `invalidArgument` for a layout that cannot be, `resourceExhausted` if the system does
   /// not give the memory.
-  package init(
-    geometry: KVGeometry, blockCount: Int, incarnation: Incarnation
-  ) throws(BatonError) {
+  package init(geometry: KVGeometry, blockCount: Int) throws(BatonError) {
     layout = try PoolLayout(geometry: geometry, blockCount: blockCount)
-    self.incarnation = incarnation
     file = try SharedMemoryFile.create(name: "baton-kv-pool", length: layout.length)
     mapping = try SharedMapping(of: file, access: .readWrite)
     try mapping.populate()

@@ -10,7 +10,7 @@ struct BlockReserverTests {
       geometry: KVGeometry(
         blockTokens: 16,
         groups: [CacheGroup(layers: 1, keyValueHeads: 1, headDimension: 16, dataType: .float32)]),
-      blockCount: blocks, incarnation: .random())
+      blockCount: blocks)
   }
 
   @Test("Who does not find enough blocks waits, and those who wait are served in order")

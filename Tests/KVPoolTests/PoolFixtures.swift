@@ -9,7 +9,7 @@ let smallGeometry = KVGeometry(
   groups: [CacheGroup(layers: 4, keyValueHeads: 2, headDimension: 4, dataType: .float32)])
 
 func makePool(blocks: Int, geometry: KVGeometry = smallGeometry) throws(BatonError) -> KVPool {
-  try KVPool(geometry: geometry, blockCount: blocks, incarnation: Incarnation(1))
+  try KVPool(geometry: geometry, blockCount: blocks)
 }
 
 func peerID() throws(BatonError) -> EngineID { try EngineID("prefill-0") }

@@ -20,7 +20,7 @@ struct DescriptorServerTests {
       prefill = try Side("prefill-0")
       decode = try Side("decode-0")
       pool = try KVPool(
-        geometry: smallGeometry, blockCount: 2, incarnation: prefill.incarnation)
+        geometry: smallGeometry, blockCount: 2)
       try prefill.initialize(link, to: decode)
       for region in MemoryRegion.shared(pool) {
         try prefill.backend.registerMemoryRegion(region, link: link)

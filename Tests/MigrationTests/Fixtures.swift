@@ -48,9 +48,9 @@ struct PoolPair {
     prefill = try Side("prefill-0")
     decode = try Side("decode-0")
     source = try KVPool(
-      geometry: geometry, blockCount: sourceBlocks, incarnation: prefill.incarnation)
+      geometry: geometry, blockCount: sourceBlocks)
     destination = try KVPool(
-      geometry: geometry, blockCount: destinationBlocks, incarnation: decode.incarnation)
+      geometry: geometry, blockCount: destinationBlocks)
     try prefill.initialize(link, to: decode)
     try decode.initialize(link, to: prefill)
     for region in MemoryRegion.shared(source) {

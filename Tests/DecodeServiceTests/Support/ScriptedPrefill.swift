@@ -32,7 +32,7 @@ final class ScriptedPrefill: ControlHandler {
     engine = try CPUEngine(directory: directory, kvDataType: .bfloat16, threads: 1)
     let incarnation = Incarnation.random()
     let name = try EngineID(name)
-    pool = try KVPool(geometry: engine.geometry, blockCount: 512, incarnation: incarnation)
+    pool = try KVPool(geometry: engine.geometry, blockCount: 512)
     migration = try MigrationBackend(engine: name, incarnation: incarnation)
     let address = "unix:@baton-test-\(UInt64.random(in: 0 ... .max))"
     let lent = try pool.allocate(blocks: engine.geometry.blockCount(tokens: prompt.count))
