@@ -82,7 +82,7 @@ let package = Package(
     library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol", "CKernels"]),
 
     // The control plane.
-    library("ControlProtocol", ["KVCore"]),
+    library("ControlProtocol", ["KVCore", crypto]),
     library("ControlWire", ["KVCore", "ControlProtocol", "CBatonWire"]),
     library(
       "ControlTransport",

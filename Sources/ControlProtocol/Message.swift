@@ -5,6 +5,7 @@ package import KVCore
 /// `Protocols/README.md` says who sends what when; the numbers are `baton.v1.MessageType`'s.
 package enum Message: Hashable, Sendable {
   case hello(Hello)
+  case proof(Proof)
   case peerInfo(PeerInfo)
   case error(BatonError)
   /// Ends the stream that it is sent on, in both directions.

@@ -25,6 +25,14 @@ package struct Hello: Hashable, Sendable {
   }
 }
 
+/// Shows that the sender has a cluster key, without telling it.
+package struct Proof: Hashable, Sendable {
+  /// One code of `ClusterKey.codeBytes` bytes for each key that the sender has.
+  package var codes: [[UInt8]]
+
+  package init(codes: [[UInt8]]) { self.codes = codes }
+}
+
 /// What an engine runs, told once both hellos are accepted. Proxies send it without a model.
 package struct PeerInfo: Hashable, Sendable {
   package var model: ModelSummary?

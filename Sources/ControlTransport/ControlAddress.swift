@@ -1,3 +1,4 @@
+package import ControlProtocol
 package import KVCore
 internal import NIOCore
 
@@ -80,13 +81,15 @@ package enum ControlAddress: Hashable, Sendable, CustomStringConvertible {
       unixDomainSocketPath: path.hasPrefix("@") ? "\0" + path.dropFirst() : path)
   }
 
-  /// Throws `invalidArgument` for an address that other machines reach.
-  package func requireLocal() throws(BatonError) {
-    guard isLocal else {
+  /// Throws `invalidArgument` for an address that other machines reach, unless they must prove a
+  /// cluster key.
+  package func requireLocal(unless keys: ClusterKeys?) throws(BatonError) {
+    guard isLocal || keys != nil else {
       throw BatonError(
         .invalidArgument,
-        "cannot serve \(self): control connections are not authenticated yet, so only loopback and "
-          + "Unix sockets are served; 127.0.0.1, [::1], localhost or unix: is right")
+        "cannot serve \(self) without a cluster key: everybody on the network could ask for "
+          + "anything; give every process of the fleet the same --cluster-key-file, or serve "
+          + "127.0.0.1, [::1], localhost or unix: only")
     }
   }
 }

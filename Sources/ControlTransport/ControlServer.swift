@@ -29,9 +29,10 @@ package final class ControlServer: Sendable {
   /// Binds all addresses and serves them.
   ///
   /// `handshakeTimeout` is how long an accepted connection may take to say who it is.
-  /// Throws `invalidArgument` for a TCP address that other machines reach, and `unavailable` for
-  /// one that cannot be bound, a socket path that a living process serves among them. A path
-  /// whose server has died is replaced. Nothing stays bound when it throws.
+  /// Throws `invalidArgument` for a TCP address that other machines reach unless the identity has
+  /// cluster keys, and `unavailable` for one that cannot be bound, a socket path that a living
+  /// process serves among them. A path whose server has died is replaced. Nothing stays bound when
+  /// it throws.
   package static func start(
     addresses: [ControlAddress], identity: LocalIdentity, handler: any ControlHandler,
     group: any EventLoopGroup, logger: Logger,
@@ -42,7 +43,7 @@ package final class ControlServer: Sendable {
     var bound: [ControlAddress] = []
     do {
       for address in addresses {
-        try address.requireLocal()
+        try address.requireLocal(unless: identity.keys)
         try await removeStaleSocket(of: address, group: group)
         let listener = try await bind(
           address, handler: handler, registry: registry, group: group, logger: logger,

@@ -41,7 +41,10 @@ final class FrameHandler: ChannelInboundHandler {
     self.opened = opened
     self.refusal = refusal
     self.handshakeTimeout = handshakeTimeout
-    handshake = HandshakeMachine(side: side, hello: identity.hello(), info: identity.info)
+    let hello = identity.hello()
+    handshake = HandshakeMachine(
+      side: side, hello: hello, helloPayload: MessageCodec.payload(of: .hello(hello)),
+      info: identity.info, keys: identity.keys)
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -60,9 +63,9 @@ final class FrameHandler: ChannelInboundHandler {
     let buffer = unwrapInboundIn(data)
     decoder.feed(buffer.readableBytesUInt8Span)
     do throws(BatonError) {
-      while let (header, content) = try nextMessage() {
+      while let (header, content, payload) = try nextMessage() {
         switch phase {
-        case .handshaking: try receiveHandshake(header, content, context)
+        case .handshaking: try receiveHandshake(header, content, payload, context)
         case .open(let connection): try connection.receive(header, content)
         case .closing: return
         }
@@ -72,18 +75,25 @@ final class FrameHandler: ChannelInboundHandler {
     }
   }
 
-  private func nextMessage() throws(BatonError) -> (FrameHeader, Result<Message, BatonError>)? {
-    try decoder.next { header, payload in
+  /// The next message, and its payload while the handshake may have to prove it.
+  private func nextMessage() throws(BatonError) -> (
+    FrameHeader, Result<Message, BatonError>, payload: [UInt8]
+  )? {
+    let isHandshaking = if case .handshaking = phase { true } else { false }
+    return try decoder.next { header, payload in
+      let kept = isHandshaking ? payload.indices.map { payload[$0] } : []
       do throws(BatonError) {
-        return (header, .success(try MessageCodec.decode(type: header.type, payload: payload)))
+        let message = try MessageCodec.decode(type: header.type, payload: payload)
+        return (header, .success(message), kept)
       } catch {
-        return (header, .failure(error))
+        return (header, .failure(error), kept)
       }
     }
   }
 
   private func receiveHandshake(
-    _ header: FrameHeader, _ content: Result<Message, BatonError>, _ context: ChannelHandlerContext
+    _ header: FrameHeader, _ content: Result<Message, BatonError>, _ payload: [UInt8],
+    _ context: ChannelHandlerContext
   ) throws(BatonError) {
     guard header.stream == 0 else {
       throw BatonError(
@@ -98,7 +108,7 @@ final class FrameHandler: ChannelInboundHandler {
         .protocolViolation,
         "a message of the handshake has flags \(header.flags.rawValue), not \(flags.rawValue)")
     }
-    act(on: handshake.received(message), context)
+    act(on: handshake.received(message, payload: payload), context)
   }
 
   private func act(on action: HandshakeMachine.Action, _ context: ChannelHandlerContext) {

@@ -1,3 +1,5 @@
+internal import ControlProtocol
+
 /// The named maximum of every list and text that a message can carry.
 ///
 /// They bound what a peer can make this process hold; `Limits` has those that other layers know.
@@ -11,6 +13,9 @@ package enum WireLimits {
   package static let maximumErrorTextBytes = 4_096
 
   package static let nonceBytes = 32
+  /// One code for each key that is valid at the time of a rotation.
+  package static let maximumProofCodes = ClusterKeys.maximumKeys
+  package static let proofCodeBytes = ClusterKey.codeBytes
   package static let sha256Bytes = 32
   package static let socketTokenBytes = 16
 

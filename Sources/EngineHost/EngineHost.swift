@@ -24,6 +24,8 @@ package final class EngineHost: Sendable {
   package let metrics: BatonMetrics
   package let logger: Logger
   let addresses: [ControlAddress]
+  /// What peers must prove.
+  private let keys: ClusterKeys?
 
   /// Loads the model and makes the pool.
   ///
@@ -35,9 +37,11 @@ package final class EngineHost: Sendable {
     self.incarnation = .random()
     self.logger = logger
     // What is wrong in the settings is said before anything takes time.
+    let keys = try configuration.control.keys()
+    self.keys = keys
     self.addresses = try configuration.listen.map { text throws(BatonError) in
       let address = try ControlAddress(text)
-      try address.requireLocal()
+      try address.requireLocal(unless: keys)
       return address
     }
     let directory: String
@@ -125,7 +129,8 @@ package final class EngineHost: Sendable {
       info: PeerInfo(
         model: summary, bootID: Node.bootID(),
         processID: UInt32(ProcessInfo.processInfo.processIdentifier),
-        addresses: addresses, ranks: 1))
+        addresses: addresses, ranks: 1),
+      keys: keys)
   }
 
   /// The place in the process of a sequence's blocks, in its order.

@@ -41,7 +41,8 @@ enum ServiceFactory {
       info: PeerInfo(
         model: nil, bootID: Node.bootID(),
         processID: UInt32(ProcessInfo.processInfo.processIdentifier),
-        addresses: [], ranks: 1))
+        addresses: [], ranks: 1),
+      keys: try proxy.control.keys())
     let fleet = Fleet(
       engines: engines, identity: identity, servedModelName: proxy.servedModelName,
       logger: logger)

@@ -1,4 +1,6 @@
 import BatonRuntime
+import ControlProtocol
+import Foundation
 import KVCore
 import Testing
 
@@ -15,6 +17,41 @@ import Testing
     let advertised = try EngineConfiguration(
       role: .prefill, settings: settings(["listen": "0.0.0.0:1", "advertise": "a:1"]))
     #expect(advertised.advertise == ["a:1"])
+  }
+
+  @Test("an address that stands for all of the machine's must be told to engines as another")
+  func wildcard() throws {
+    for text in ["0.0.0.0:1", "[::]:1", "127.0.0.1:1,0.0.0.0:2"] {
+      let error = #expect(throws: BatonError.self) {
+        try EngineConfiguration(role: .prefill, settings: settings(["listen": text]))
+      }
+      #expect(error?.message.contains("--advertise") == true, "\(text)")
+    }
+  }
+
+  @Test("a key file is read, and refused when it is not there, open to all or no key")
+  func keyFile() throws {
+    let path = FileManager.default.temporaryDirectory
+      .appending(path: "baton-key-\(UInt64.random(in: 0 ... .max))").path()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let control = try ControlConfiguration(settings: settings(["cluster-key-file": path]))
+    func write(_ text: String, mode: Int) throws {
+      try text.write(toFile: path, atomically: false, encoding: .utf8)
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+    }
+    func refusal() -> String? {
+      #expect(throws: BatonError.self) { try control.keys() }?.message
+    }
+    #expect(refusal()?.contains(path) == true)
+    let key = String(repeating: "a1", count: 32)
+    try write(key, mode: 0o644)
+    #expect(refusal()?.contains("chmod o= \(path)") == true)
+    try write("secret", mode: 0o600)
+    #expect(refusal()?.contains("line 1") == true)
+    try write(key + "\n", mode: 0o640)
+    let keys = try control.keys()
+    #expect(keys == (try ClusterKeys([ClusterKey([UInt8](repeating: 0xa1, count: 32))])))
+    #expect(try ControlConfiguration(settings: settings([:])).keys() == nil)
   }
 
   @Test("have a name made of role and process, and at least one thread")

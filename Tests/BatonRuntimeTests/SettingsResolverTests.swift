@@ -40,7 +40,7 @@ import Testing
       if let error = Self.error(of: setting, in: settings) {
         #expect(error.message.contains(setting.environmentVariable), "\(setting.name)")
       } else {
-        let freeTexts = ["model", "host", "served-model-name"]
+        let freeTexts = ["model", "host", "served-model-name", "cluster-key-file"]
         #expect(freeTexts.contains(setting.name))
       }
     }

@@ -12,6 +12,12 @@ struct HandshakeMachineTests {
       role: role, features: [], nonce: [UInt8](repeating: 0, count: 32))
   }
 
+  private static func make(
+    _ side: HandshakeMachine.Side, _ hello: Hello, _ info: PeerInfo
+  ) -> HandshakeMachine {
+    HandshakeMachine(side: side, hello: hello, helloPayload: [], info: info, keys: nil)
+  }
+
   private static func info(heads: Int? = 4, fingerprint: UInt8 = 1) -> PeerInfo {
     let model = heads.map { heads in
       ModelSummary(
@@ -30,9 +36,9 @@ struct HandshakeMachineTests {
   private static func machine(
     _ side: HandshakeMachine.Side, _ hello: Hello, _ info: PeerInfo, after messages: [Message] = []
   ) -> HandshakeMachine {
-    var machine = HandshakeMachine(side: side, hello: hello, info: info)
+    var machine = make(side, hello, info)
     _ = machine.start()
-    for message in messages { _ = machine.received(message) }
+    for message in messages { _ = machine.received(message, payload: []) }
     return machine
   }
 
@@ -40,16 +46,19 @@ struct HandshakeMachineTests {
   func order() throws {
     let (a, b) = (try Self.hello("a"), try Self.hello("b"))
     let info = Self.info()
-    var initiator = HandshakeMachine(side: .initiator, hello: a, info: info)
-    var acceptor = HandshakeMachine(side: .acceptor, hello: b, info: info)
+    var initiator = Self.make(.initiator, a, info)
+    var acceptor = Self.make(.acceptor, b, info)
     #expect(acceptor.start() == .wait)
     #expect(initiator.start() == .send(.hello(a)))
-    #expect(acceptor.received(.hello(a)) == .send(.hello(b)))
-    #expect(initiator.received(.hello(b)) == .send(.peerInfo(info)))
+    #expect(acceptor.received(.hello(a), payload: []) == .send(.hello(b)))
+    #expect(initiator.received(.hello(b), payload: []) == .send(.peerInfo(info)))
     let atAcceptor = HandshakeMachine.Outcome(version: 1, hello: a, info: info)
-    #expect(acceptor.received(.peerInfo(info)) == .complete(atAcceptor, sending: .peerInfo(info)))
+    #expect(
+      acceptor.received(.peerInfo(info), payload: [])
+        == .complete(atAcceptor, sending: .peerInfo(info)))
     let atInitiator = HandshakeMachine.Outcome(version: 1, hello: b, info: info)
-    #expect(initiator.received(.peerInfo(info)) == .complete(atInitiator, sending: nil))
+    #expect(
+      initiator.received(.peerInfo(info), payload: []) == .complete(atInitiator, sending: nil))
   }
 
   @Test(
@@ -62,12 +71,13 @@ struct HandshakeMachineTests {
     let states: [(taken: [Message], next: Message?)] = [
       ([], hello), ([hello], info), ([hello, info], nil), ([refusedHello], nil),
     ]
-    let events: [Message] = [hello, info, .cancel, .acknowledged, .metricsRequest]
+    let proof = Message.proof(Proof(codes: [[UInt8](repeating: 0, count: 32)]))
+    let events: [Message] = [hello, proof, info, .cancel, .acknowledged, .metricsRequest]
     for state in states {
       for event in events {
         var machine = Self.machine(
           side, try Self.hello("self"), Self.info(), after: state.taken)
-        let action = machine.received(event)
+        let action = machine.received(event, payload: [])
         if event == state.next {
           if case .refuse = action { Issue.record("\(state.taken.count) \(event): \(action)") }
         } else {
@@ -82,7 +92,7 @@ struct HandshakeMachineTests {
       // The peer's own refusal is taken over and not answered, in every state.
       var machine = Self.machine(side, try Self.hello("self"), Self.info(), after: state.taken)
       let error = BatonError(.incompatible, "no")
-      #expect(machine.received(.error(error)) == .refuse(error, sending: nil))
+      #expect(machine.received(.error(error), payload: []) == .refuse(error, sending: nil))
     }
   }
 
@@ -91,7 +101,8 @@ struct HandshakeMachineTests {
     let ours = try Self.hello("a", versions: [3, 2, 1])
     let theirs = try Self.hello("b", versions: [1, 2, 9])
     var machine = Self.machine(.initiator, ours, Self.info(), after: [.hello(theirs)])
-    guard case .complete(let outcome, _) = machine.received(.peerInfo(Self.info())) else {
+    guard case .complete(let outcome, _) = machine.received(.peerInfo(Self.info()), payload: [])
+    else {
       Issue.record("not complete")
       return
     }
@@ -120,8 +131,8 @@ struct HandshakeMachineTests {
     ]
     for (hello, info, values) in cases {
       var machine = Self.machine(.acceptor, ours, Self.info())
-      var action = machine.received(.hello(hello))
-      if case .send = action { action = machine.received(.peerInfo(info)) }
+      var action = machine.received(.hello(hello), payload: [])
+      if case .send = action { action = machine.received(.peerInfo(info), payload: []) }
       guard case .refuse(let error, sending: .error?) = action else {
         Issue.record("\(values): \(action)")
         continue
@@ -136,13 +147,13 @@ struct HandshakeMachineTests {
     let engine = try Self.hello("a")
     let proxy = try Self.hello("p", role: .proxy)
     var machine = Self.machine(.acceptor, engine, Self.info(), after: [.hello(proxy)])
-    guard case .complete = machine.received(.peerInfo(Self.info(heads: nil))) else {
+    guard case .complete = machine.received(.peerInfo(Self.info(heads: nil)), payload: []) else {
       Issue.record("a proxy was refused")
       return
     }
     var other = Self.machine(
       .acceptor, try Self.hello("q", role: .proxy), Self.info(heads: nil))
-    guard case .refuse(let error, _) = other.received(.hello(proxy)) else {
+    guard case .refuse(let error, _) = other.received(.hello(proxy), payload: []) else {
       Issue.record("two proxies were connected")
       return
     }

@@ -17,9 +17,33 @@ struct ControlServerTests {
     }
     #expect(error?.code == .invalidArgument)
     #expect(error?.message.contains(text) == true)
-    #expect(
-      error?.message.contains("only loopback and Unix sockets are served")
-        == true)
+    #expect(error?.message.contains("--cluster-key-file") == true)
+  }
+
+  @Test("with a cluster key an address that other machines reach is served, to who has the key")
+  func keyed() async throws {
+    func keys(_ byte: UInt8) throws -> ClusterKeys {
+      try ClusterKeys([ClusterKey([UInt8](repeating: byte, count: 32))])
+    }
+    let server = try await TestPeer.server(
+      at: .tcp(host: "0.0.0.0", port: 0), TestHandler(),
+      identity: try TestPeer.identity("prefill-0", role: .prefill, keys: try keys(1)))
+    guard case .tcp(_, let port) = server.boundAddresses[0] else { fatalError("not TCP") }
+    func connect(_ keys: ClusterKeys?) async throws -> ControlConnection {
+      try await ControlClient.connect(
+        to: .tcp(host: "127.0.0.1", port: port),
+        identity: try TestPeer.identity("decode-0", keys: keys), group: TestPeer.group,
+        logger: TestPeer.logger)
+    }
+    let client = try await connect(try keys(1))
+    let answer = try await client.request(TestHandler.prefill([4]))
+    #expect(answer == TestHandler.chunk(0, [4]))
+    for wrong in [nil, try keys(2)] {
+      let error = await TestPeer.error { _ = try await connect(wrong) }
+      #expect(error?.code == .unauthenticated)
+    }
+    client.close()
+    await server.shutdown()
   }
 
   @Test("a path of a living server is not taken, and is removed at shutdown")

@@ -13,7 +13,8 @@ enum TestPeer {
   static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
   static func identity(
-    _ name: String, role: Role = .decode, heads: Int = 4, fingerprint: UInt8 = 7
+    _ name: String, role: Role = .decode, heads: Int = 4, fingerprint: UInt8 = 7,
+    keys: ClusterKeys? = nil
   ) throws -> LocalIdentity {
     let group = CacheGroup(layers: 2, keyValueHeads: heads, headDimension: 16, dataType: .float32)
     let model = ModelSummary(
@@ -23,7 +24,8 @@ enum TestPeer {
     return LocalIdentity(
       engine: try EngineID(name), incarnation: .random(), role: role,
       info: PeerInfo(
-        model: role == .proxy ? nil : model, bootID: "boot", processID: 1, addresses: [], ranks: 1))
+        model: role == .proxy ? nil : model, bootID: "boot", processID: 1, addresses: [], ranks: 1),
+      keys: keys)
   }
 
   static func server(

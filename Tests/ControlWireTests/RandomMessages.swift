@@ -138,6 +138,10 @@ struct RandomMessages {
           incarnation: incarnation(), role: pick(Role.allCases),
           features: list(0...4) { $0.text() },
           nonce: bytes(WireLimits.nonceBytes)))
+    case .proof:
+      .proof(
+        Proof(codes: list(1...WireLimits.maximumProofCodes) { $0.bytes(WireLimits.proofCodeBytes) })
+      )
     case .peerInfo:
       .peerInfo(
         PeerInfo(

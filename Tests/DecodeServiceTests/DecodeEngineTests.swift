@@ -39,7 +39,8 @@ struct DecodeEngineTests {
   private func proxy(to address: ControlAddress) async throws -> ControlConnection {
     let identity = LocalIdentity(
       engine: try EngineID("proxy"), incarnation: .random(), role: .proxy,
-      info: PeerInfo(model: nil, bootID: "", processID: 1, addresses: [], ranks: 1))
+      info: PeerInfo(model: nil, bootID: "", processID: 1, addresses: [], ranks: 1),
+      keys: nil)
     while true {
       do {
         return try await ControlClient.connect(

@@ -4,6 +4,7 @@ package import KVCore
 /// What one prefill, decode or hybrid process needs to know.
 package struct EngineConfiguration: Hashable, Sendable {
   package var name: EngineID
+  package var control: ControlConfiguration
   package var role: Role
   /// Nil for the embedded model.
   package var modelDirectory: String?
@@ -24,10 +25,17 @@ package struct EngineConfiguration: Hashable, Sendable {
   /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value.
   package init(role: Role, settings: SettingsResolver) throws(BatonError) {
     self.role = role
+    control = try ControlConfiguration(settings: settings)
     name = try settings.value(of: Settings.name) ?? .ofThisProcess(role: role)
     modelDirectory = try settings.value(of: Settings.model)
     listen = try settings.value(of: Settings.listen)
     let advertised = try settings.value(of: Settings.advertise)
+    if advertised.isEmpty, let wildcard = listen.first(where: AddressSyntax.isWildcard) {
+      throw BatonError(
+        .invalidArgument,
+        "\(Settings.listen.flag) \(wildcard): nobody can connect to that address; tell other "
+          + "engines which to use with \(Settings.advertise.flag)")
+    }
     advertise = advertised.isEmpty ? listen : advertised
     handoff = try settings.value(of: Settings.handoff)
     kvDataType = try settings.value(of: Settings.kvDataType)

@@ -45,6 +45,7 @@ package struct FleetPlan: Hashable, Sendable {
       Settings.maxConcurrent.flag, "\(configuration.maxConcurrent)",
       Settings.logLevel.flag, configuration.logLevel.rawValue,
     ]
+    proxy += configuration.control.arguments
     if let name = configuration.servedModelName { proxy += [Settings.servedModelName.flag, name] }
     self.engines = engines
     self.proxy = Process(name: "proxy", arguments: proxy)
@@ -62,6 +63,7 @@ package struct FleetPlan: Hashable, Sendable {
       Settings.threads.flag, "\(configuration.threads)",
       Settings.logLevel.flag, configuration.logLevel.rawValue,
     ]
+    arguments += configuration.control.arguments
     if let directory = configuration.modelDirectory {
       arguments += [Settings.model.flag, directory]
     }

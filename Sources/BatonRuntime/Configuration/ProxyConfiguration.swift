@@ -3,6 +3,7 @@ package import KVCore
 /// What the proxy process needs to know.
 package struct ProxyConfiguration: Hashable, Sendable {
   package var name: EngineID
+  package var control: ControlConfiguration
   package var host: String
   /// 0 takes a free port.
   package var port: Int
@@ -18,6 +19,7 @@ package struct ProxyConfiguration: Hashable, Sendable {
   /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value, and
   /// when the addresses make up neither a pair nor a hybrid engine.
   package init(settings: SettingsResolver) throws(BatonError) {
+    control = try ControlConfiguration(settings: settings)
     name = try settings.value(of: Settings.name) ?? .ofThisProcess(role: .proxy)
     host = try settings.value(of: Settings.host)
     port = try settings.value(of: Settings.port)

@@ -4,6 +4,7 @@ package import Logging
 
 /// What `baton up` needs to know: which processes to start and what to tell them.
 package struct UpConfiguration: Hashable, Sendable {
+  package var control: ControlConfiguration
   package var prefill: Int
   package var decode: Int
   package var hybrid: Int
@@ -24,6 +25,7 @@ package struct UpConfiguration: Hashable, Sendable {
   /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value, and
   /// when the counts make up neither a pair nor a hybrid engine.
   package init(settings: SettingsResolver, cores: Int) throws(BatonError) {
+    control = try ControlConfiguration(settings: settings)
     prefill = try settings.value(of: Settings.prefill)
     decode = try settings.value(of: Settings.decode)
     hybrid = try settings.value(of: Settings.hybrid)

@@ -10,4 +10,10 @@ package enum AddressSyntax {
     case nil: false
     }
   }
+
+  /// Whether an address stands for all of the machine's, so that nobody can connect to it.
+  static func isWildcard(_ text: String) -> Bool {
+    guard case .tcp(let host, _)? = try? ControlAddress(text) else { return false }
+    return host == "0.0.0.0" || host == "::"
+  }
 }

@@ -51,10 +51,17 @@ package enum Settings {
     commands: engines.union([.proxy]))
   package static let listen = Setting.addresses(
     "listen", initial: .text("127.0.0.1:8100"),
-    help: "Control addresses to listen on: loopback or Unix sockets.", commands: engines)
+    help: "Control addresses to listen on; other than loopback and Unix sockets only with a "
+      + "cluster key.", commands: engines)
   package static let advertise = Setting.addresses(
     "advertise", initial: .value([], described: "what --listen says"),
     help: "Control addresses that other engines are told to use.", commands: engines)
+
+  package static let clusterKeyFile = Setting.optionalText(
+    "cluster-key-file", valueName: "FILE", described: "none",
+    help: "File with the key that all processes of the fleet prove to each other: 64 hexadecimal "
+      + "digits, as openssl rand -hex 32 writes them; on two lines the old one and the new one.",
+    commands: BatonCommand.all)
 
   package static let handoff = Setting.choice(
     "handoff", default: HandoffMode.borrow,
@@ -93,7 +100,8 @@ package enum Settings {
   /// In the order in which help lists them.
   package static let all: [any SettingDescription] = [
     model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
-    servedModelName, maxConcurrent, name, listen, advertise, handoff, kvDataType, kvBlocks,
+    servedModelName, maxConcurrent, name, listen, advertise, clusterKeyFile, handoff, kvDataType,
+    kvBlocks,
     blockTokens, prefillChunk, threads, logLevel, config,
   ]
 

@@ -1,15 +1,23 @@
 package import KVCore
 
-/// The start of one connection: hellos both ways, and what each side runs once both are accepted.
+/// The start of one connection: hellos both ways, proofs of the cluster key where there is one, and
+/// what each side runs once all of that is accepted.
 ///
-/// The order is initiator's hello, acceptor's hello, initiator's info, acceptor's info. Nothing
-/// but the hello is told to a peer before its hello was accepted; the mutual proof of the cluster
-/// key belongs between the hellos and the infos, in the same order.
+/// The initiator is first with each of the three. Nothing but the hello and the proof is told to a
+/// peer before its own were accepted.
 package struct HandshakeMachine: ~Copyable {
   /// Which side this is: the initiator opened the connection.
   package enum Side: Hashable, Sendable {
     case initiator
     case acceptor
+
+    var other: Side { self == .initiator ? .acceptor : .initiator }
+  }
+
+  /// Parts of the protocol that not every process has; in `Hello.features`.
+  package enum Feature {
+    /// The sender proves a cluster key, and wants the peer to.
+    package static let clusterKey = "cluster-key"
   }
 
   /// What the peer is, once the handshake is over.
@@ -38,6 +46,7 @@ package struct HandshakeMachine: ~Copyable {
   private enum State {
     case idle
     case awaitingHello
+    case awaitingProof(version: UInt32, hello: Hello, HandshakeTranscript)
     case awaitingInfo(version: UInt32, hello: Hello)
     case complete
     case refused
@@ -48,14 +57,27 @@ package struct HandshakeMachine: ~Copyable {
 
   private let side: Side
   private let hello: Hello
+  /// The payload in which `hello` goes on the wire.
+  private let helloPayload: [UInt8]
   private let info: PeerInfo
+  private let keys: ClusterKeys?
   private var state: State = .idle
 
-  /// `hello` and `info` are what this side tells of itself.
-  package init(side: Side, hello: Hello, info: PeerInfo) {
+  /// - Parameters:
+  ///   - hello: what this side tells of itself first; its features name `Feature.clusterKey` if,
+  ///     and only if, there are `keys`.
+  ///   - helloPayload: `hello` as it goes on the wire.
+  ///   - info: what this side tells once the peer's hello and proof are accepted.
+  ///   - keys: nil where peers are believed without a proof.
+  package init(
+    side: Side, hello: Hello, helloPayload: [UInt8], info: PeerInfo, keys: ClusterKeys?
+  ) {
+    precondition(hello.features.contains(Feature.clusterKey) == (keys != nil), "a key is announced")
     self.side = side
     self.hello = hello
+    self.helloPayload = helloPayload
     self.info = info
+    self.keys = keys
   }
 
   /// The connection is open. Call once, first.
@@ -68,27 +90,32 @@ package struct HandshakeMachine: ~Copyable {
     }
   }
 
-  /// The peer sent `message` on stream 0.
-  package mutating func received(_ message: Message) -> Action {
+  /// The peer sent `message` on stream 0, in this payload.
+  package mutating func received(_ message: Message, payload: [UInt8]) -> Action {
     if case .error(let error) = message {
       state = .refused
       return .refuse(error, sending: nil)
     }
     switch (state, message) {
     case (.awaitingHello, .hello(let remote)):
-      return accept(remote)
+      return accept(remote, payload: payload)
+    case (.awaitingProof(let version, let remote, let transcript), .proof(let proof)):
+      return accept(proof, of: remote, version: version, transcript)
     case (.awaitingInfo(let version, let remote), .peerInfo(let remoteInfo)):
       return accept(remoteInfo, of: remote, version: version)
     case (.awaitingHello, _):
       return refuse(.protocolViolation, "the first message of a connection is a Hello")
+    case (.awaitingProof, _):
+      return refuse(
+        .unauthenticated, "after its Hello a peer proves the cluster key, with a Proof")
     case (.awaitingInfo, _):
-      return refuse(.protocolViolation, "after its Hello a peer sends its PeerInfo")
+      return refuse(.protocolViolation, "a peer that is accepted sends its PeerInfo")
     case (.idle, _), (.complete, _), (.refused, _):
       return refuse(.protocolViolation, "a message of the handshake came outside of it")
     }
   }
 
-  private mutating func accept(_ remote: Hello) -> Action {
+  private mutating func accept(_ remote: Hello, payload: [UInt8]) -> Action {
     guard let version = hello.versions.filter(remote.versions.contains).max() else {
       return refuse(
         .incompatible,
@@ -109,10 +136,39 @@ package struct HandshakeMachine: ~Copyable {
         .incompatible,
         "\(remote.engine) and \(hello.engine) both have the role proxy: proxies connect to engines")
     }
+    let isKeyed = remote.features.contains(Feature.clusterKey)
+    guard isKeyed == (keys != nil) else {
+      let (keyed, other) =
+        isKeyed ? (remote.engine, hello.engine) : (hello.engine, remote.engine)
+      return refuse(
+        .unauthenticated,
+        "\(keyed) has a cluster key and \(other) has none; all processes of a fleet need the same")
+    }
+    if let keys {
+      let transcript = HandshakeTranscript(
+        initiatorHello: side == .initiator ? helloPayload : payload,
+        acceptorHello: side == .initiator ? payload : helloPayload)
+      state = .awaitingProof(version: version, hello: remote, transcript)
+      if side == .initiator { return .send(.proof(keys.proof(of: side, over: transcript))) }
+    } else {
+      state = .awaitingInfo(version: version, hello: remote)
+      if side == .initiator { return .send(.peerInfo(info)) }
+    }
+    return .send(.hello(hello))
+  }
+
+  private mutating func accept(
+    _ proof: Proof, of remote: Hello, version: UInt32, _ transcript: HandshakeTranscript
+  ) -> Action {
+    guard let keys, keys.accept(proof, of: side.other, over: transcript) else {
+      return refuse(
+        .unauthenticated,
+        "the cluster keys of \(remote.engine) and \(hello.engine) differ; both need the same")
+    }
     state = .awaitingInfo(version: version, hello: remote)
     switch side {
     case .initiator: return .send(.peerInfo(info))
-    case .acceptor: return .send(.hello(hello))
+    case .acceptor: return .send(.proof(keys.proof(of: side, over: transcript)))
     }
   }
 

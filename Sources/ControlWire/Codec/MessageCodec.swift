@@ -10,6 +10,7 @@ package enum MessageCodec {
     case .tokenChunk(let value): unsafe PackedMessage(.tokenChunk, value)
     case .prefillProgress(let value): unsafe PackedMessage(.prefillProgress, value)
     case .hello(let value): unsafe PackedMessage(.hello, value)
+    case .proof(let value): unsafe PackedMessage(.proof, value)
     case .peerInfo(let value): unsafe PackedMessage(.peerInfo, value)
     case .error(let value): unsafe PackedMessage(.error, value)
     case .cancel: PackedMessage(.cancel)
@@ -34,6 +35,15 @@ package enum MessageCodec {
     }
   }
 
+  /// The payload of a message, before it is cut or compressed.
+  package static func payload(of message: Message) -> [UInt8] {
+    let packed = pack(message)
+    return unsafe [UInt8](unsafeUninitializedCapacity: packed.byteCount) { buffer, initialised in
+      unsafe packed.write(to: UnsafeMutableRawBufferPointer(buffer))
+      initialised = packed.byteCount
+    }
+  }
+
   /// The message that a payload of this type says.
   ///
   /// Throws `unimplemented` for a type that is not known here, `malformedFrame` for bytes that are
@@ -51,6 +61,8 @@ package enum MessageCodec {
         try unsafe unpack(type, payload, baton__v1__prefill_progress__unpack))
     case .hello:
       return .hello(try unsafe unpack(type, payload, baton__v1__hello__unpack))
+    case .proof:
+      return .proof(try unsafe unpack(type, payload, baton__v1__proof__unpack))
     case .peerInfo:
       return .peerInfo(try unsafe unpack(type, payload, baton__v1__peer_info__unpack))
     case .error:

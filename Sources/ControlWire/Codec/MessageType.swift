@@ -2,6 +2,7 @@
 package enum MessageType: UInt16, Sendable, CaseIterable {
   case hello = 1
   case peerInfo = 2
+  case proof = 3
 
   case error = 8
   case cancel = 9

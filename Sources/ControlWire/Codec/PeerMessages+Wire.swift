@@ -64,6 +64,30 @@ extension Hello: @unsafe WireConvertible {
   }
 }
 
+extension Proof: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__Proof> {
+    let wire = unsafe arena.make(baton__v1__proof__init)
+    unsafe (wire.pointee.n_codes, wire.pointee.codes) = arena.array(
+      codes.map { unsafe arena.bytes($0) })
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__Proof>) throws(BatonError) {
+    let count = unsafe wire.pointee.n_codes
+    guard (1...WireLimits.maximumProofCodes).contains(count), let list = unsafe wire.pointee.codes
+    else {
+      throw BatonError(
+        .invalidArgument,
+        "Proof.codes has \(count) elements, 1 to \(WireLimits.maximumProofCodes) are allowed")
+    }
+    self.init(codes: [])
+    for index in 0..<count {
+      codes.append(
+        try unsafe Field.bytes(list[index], "Proof.codes", count: WireLimits.proofCodeBytes))
+    }
+  }
+}
+
 extension PeerInfo: @unsafe WireConvertible {
   func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__PeerInfo> {
     let wire = unsafe arena.make(baton__v1__peer_info__init)

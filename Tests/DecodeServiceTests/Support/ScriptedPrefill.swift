@@ -58,7 +58,8 @@ final class ScriptedPrefill: ControlHandler {
           geometry: engine.geometry, contextTokens: UInt32(engine.model.contextTokens),
           vocabularySize: UInt32(engine.model.vocabularySize), endTokens: engine.model.endTokens,
           poolBlocks: UInt32(pool.blockCount)),
-        bootID: "", processID: 1, addresses: [address], ranks: 1))
+        bootID: "", processID: 1, addresses: [address], ranks: 1),
+      keys: nil)
     self.progress = progress
   }
 

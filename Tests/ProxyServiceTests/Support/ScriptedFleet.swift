@@ -88,6 +88,7 @@ struct ScriptedFleet {
     return LocalIdentity(
       engine: try EngineID(name), incarnation: .random(), role: role,
       info: PeerInfo(
-        model: role == .proxy ? nil : model, bootID: "", processID: 1, addresses: [], ranks: 1))
+        model: role == .proxy ? nil : model, bootID: "", processID: 1, addresses: [], ranks: 1),
+      keys: nil)
   }
 }

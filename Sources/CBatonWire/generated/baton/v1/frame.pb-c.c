@@ -7,11 +7,12 @@
 #endif
 
 #include "baton/v1/frame.pb-c.h"
-static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[23] =
+static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[24] =
 {
   { "MESSAGE_TYPE_UNSPECIFIED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_UNSPECIFIED", 0 },
   { "MESSAGE_TYPE_HELLO", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_HELLO", 1 },
   { "MESSAGE_TYPE_PEER_INFO", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PEER_INFO", 2 },
+  { "MESSAGE_TYPE_PROOF", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PROOF", 3 },
   { "MESSAGE_TYPE_ERROR", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_ERROR", 8 },
   { "MESSAGE_TYPE_CANCEL", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_CANCEL", 9 },
   { "MESSAGE_TYPE_ACKNOWLEDGED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_ACKNOWLEDGED", 10 },
@@ -34,32 +35,33 @@ static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[2
   { "MESSAGE_TYPE_LEASE_RELEASE", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RELEASE", 70 },
 };
 static const ProtobufCIntRange baton__v1__message_type__value_ranges[] = {
-{0, 0},{8, 3},{32, 6},{48, 10},{64, 16},{0, 23}
+{0, 0},{8, 4},{32, 7},{48, 11},{64, 17},{0, 24}
 };
-static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[23] =
+static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[24] =
 {
-  { "MESSAGE_TYPE_ACKNOWLEDGED", 5 },
-  { "MESSAGE_TYPE_CANCEL", 4 },
-  { "MESSAGE_TYPE_DECODE_REQUEST", 13 },
-  { "MESSAGE_TYPE_ERROR", 3 },
-  { "MESSAGE_TYPE_GENERATE_REQUEST", 14 },
+  { "MESSAGE_TYPE_ACKNOWLEDGED", 6 },
+  { "MESSAGE_TYPE_CANCEL", 5 },
+  { "MESSAGE_TYPE_DECODE_REQUEST", 14 },
+  { "MESSAGE_TYPE_ERROR", 4 },
+  { "MESSAGE_TYPE_GENERATE_REQUEST", 15 },
   { "MESSAGE_TYPE_HELLO", 1 },
-  { "MESSAGE_TYPE_LEASE_RELEASE", 22 },
-  { "MESSAGE_TYPE_LEASE_RENEW", 21 },
-  { "MESSAGE_TYPE_LINK_OPEN", 17 },
-  { "MESSAGE_TYPE_LINK_OPENED", 18 },
-  { "MESSAGE_TYPE_LINK_PREPARE", 16 },
-  { "MESSAGE_TYPE_METRICS_REPLY", 9 },
-  { "MESSAGE_TYPE_METRICS_REQUEST", 8 },
-  { "MESSAGE_TYPE_MODEL_ASSETS_REQUEST", 6 },
-  { "MESSAGE_TYPE_MODEL_ASSET_CHUNK", 7 },
+  { "MESSAGE_TYPE_LEASE_RELEASE", 23 },
+  { "MESSAGE_TYPE_LEASE_RENEW", 22 },
+  { "MESSAGE_TYPE_LINK_OPEN", 18 },
+  { "MESSAGE_TYPE_LINK_OPENED", 19 },
+  { "MESSAGE_TYPE_LINK_PREPARE", 17 },
+  { "MESSAGE_TYPE_METRICS_REPLY", 10 },
+  { "MESSAGE_TYPE_METRICS_REQUEST", 9 },
+  { "MESSAGE_TYPE_MODEL_ASSETS_REQUEST", 7 },
+  { "MESSAGE_TYPE_MODEL_ASSET_CHUNK", 8 },
   { "MESSAGE_TYPE_PEER_INFO", 2 },
-  { "MESSAGE_TYPE_PREFILL_ACCEPTED", 11 },
-  { "MESSAGE_TYPE_PREFILL_DONE", 12 },
-  { "MESSAGE_TYPE_PREFILL_PROGRESS", 20 },
-  { "MESSAGE_TYPE_PREFILL_REQUEST", 10 },
-  { "MESSAGE_TYPE_TICKET_CLAIM", 19 },
-  { "MESSAGE_TYPE_TOKEN_CHUNK", 15 },
+  { "MESSAGE_TYPE_PREFILL_ACCEPTED", 12 },
+  { "MESSAGE_TYPE_PREFILL_DONE", 13 },
+  { "MESSAGE_TYPE_PREFILL_PROGRESS", 21 },
+  { "MESSAGE_TYPE_PREFILL_REQUEST", 11 },
+  { "MESSAGE_TYPE_PROOF", 3 },
+  { "MESSAGE_TYPE_TICKET_CLAIM", 20 },
+  { "MESSAGE_TYPE_TOKEN_CHUNK", 16 },
   { "MESSAGE_TYPE_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor baton__v1__message_type__descriptor =
@@ -69,9 +71,9 @@ const ProtobufCEnumDescriptor baton__v1__message_type__descriptor =
   "MessageType",
   "Baton__V1__MessageType",
   "baton.v1",
-  23,
+  24,
   baton__v1__message_type__enum_values_by_number,
-  23,
+  24,
   baton__v1__message_type__enum_values_by_name,
   5,
   baton__v1__message_type__value_ranges,

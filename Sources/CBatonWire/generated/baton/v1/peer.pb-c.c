@@ -52,6 +52,51 @@ void   baton__v1__hello__free_unpacked
   assert(message->base.descriptor == &baton__v1__hello__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__proof__init
+                     (Baton__V1__Proof         *message)
+{
+  static const Baton__V1__Proof init_value = BATON__V1__PROOF__INIT;
+  *message = init_value;
+}
+size_t baton__v1__proof__get_packed_size
+                     (const Baton__V1__Proof *message)
+{
+  assert(message->base.descriptor == &baton__v1__proof__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__proof__pack
+                     (const Baton__V1__Proof *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__proof__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__proof__pack_to_buffer
+                     (const Baton__V1__Proof *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__proof__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__Proof *
+       baton__v1__proof__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__Proof *)
+     protobuf_c_message_unpack (&baton__v1__proof__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__proof__free_unpacked
+                     (Baton__V1__Proof *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__proof__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__peer_info__init
                      (Baton__V1__PeerInfo         *message)
 {
@@ -738,6 +783,44 @@ const ProtobufCMessageDescriptor baton__v1__hello__descriptor =
   baton__v1__hello__field_indices_by_name,
   1,  baton__v1__hello__number_ranges,
   (ProtobufCMessageInit) baton__v1__hello__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__proof__field_descriptors[1] =
+{
+  {
+    "codes",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Baton__V1__Proof, n_codes),
+    offsetof(Baton__V1__Proof, codes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__proof__field_indices_by_name[] = {
+  0,   /* field[0] = codes */
+};
+static const ProtobufCIntRange baton__v1__proof__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__proof__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.Proof",
+  "Proof",
+  "Baton__V1__Proof",
+  "baton.v1",
+  sizeof(Baton__V1__Proof),
+  1,
+  baton__v1__proof__field_descriptors,
+  baton__v1__proof__field_indices_by_name,
+  1,  baton__v1__proof__number_ranges,
+  (ProtobufCMessageInit) baton__v1__proof__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__peer_info__field_descriptors[5] =

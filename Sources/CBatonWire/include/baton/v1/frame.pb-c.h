@@ -29,6 +29,7 @@ typedef enum _Baton__V1__MessageType {
    */
   BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_HELLO = 1,
   BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PEER_INFO = 2,
+  BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PROOF = 3,
   /*
    * Of every stream.
    */

@@ -16,6 +16,7 @@ PROTOBUF_C__BEGIN_DECLS
 
 
 typedef struct Baton__V1__Hello Baton__V1__Hello;
+typedef struct Baton__V1__Proof Baton__V1__Proof;
 typedef struct Baton__V1__PeerInfo Baton__V1__PeerInfo;
 typedef struct Baton__V1__ModelSummary Baton__V1__ModelSummary;
 typedef struct Baton__V1__KVGeometry Baton__V1__KVGeometry;
@@ -96,7 +97,24 @@ struct  Baton__V1__Hello
 
 
 /*
- * What an engine runs, told once both hellos are accepted.
+ * Shows that the sender has a cluster key, without telling it.
+ */
+struct  Baton__V1__Proof
+{
+  ProtobufCMessage base;
+  /*
+   * HMAC-SHA-256 of the handshake so far, 32 bytes, one for each key that the sender has.
+   */
+  size_t n_codes;
+  ProtobufCBinaryData *codes;
+};
+#define BATON__V1__PROOF__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__proof__descriptor) \
+    , 0,NULL }
+
+
+/*
+ * What an engine runs, told once both hellos are accepted and proven.
  */
 struct  Baton__V1__PeerInfo
 {
@@ -313,6 +331,25 @@ Baton__V1__Hello *
                       const uint8_t       *data);
 void   baton__v1__hello__free_unpacked
                      (Baton__V1__Hello *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__Proof methods */
+void   baton__v1__proof__init
+                     (Baton__V1__Proof         *message);
+size_t baton__v1__proof__get_packed_size
+                     (const Baton__V1__Proof   *message);
+size_t baton__v1__proof__pack
+                     (const Baton__V1__Proof   *message,
+                      uint8_t             *out);
+size_t baton__v1__proof__pack_to_buffer
+                     (const Baton__V1__Proof   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__Proof *
+       baton__v1__proof__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__proof__free_unpacked
+                     (Baton__V1__Proof *message,
                       ProtobufCAllocator *allocator);
 /* Baton__V1__PeerInfo methods */
 void   baton__v1__peer_info__init
@@ -566,6 +603,9 @@ void   baton__v1__metric_label__free_unpacked
 typedef void (*Baton__V1__Hello_Closure)
                  (const Baton__V1__Hello *message,
                   void *closure_data);
+typedef void (*Baton__V1__Proof_Closure)
+                 (const Baton__V1__Proof *message,
+                  void *closure_data);
 typedef void (*Baton__V1__PeerInfo_Closure)
                  (const Baton__V1__PeerInfo *message,
                   void *closure_data);
@@ -615,6 +655,7 @@ extern const ProtobufCEnumDescriptor    baton__v1__role__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__data_type__descriptor;
 extern const ProtobufCEnumDescriptor    baton__v1__metric_kind__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__hello__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__proof__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__peer_info__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__model_summary__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__kvgeometry__descriptor;

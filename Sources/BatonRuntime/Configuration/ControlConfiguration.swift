@@ -1,0 +1,47 @@
+package import ControlProtocol
+import Foundation
+package import KVCore
+
+/// How a process speaks to the others of its fleet.
+package struct ControlConfiguration: Hashable, Sendable {
+  /// Nil where peers are believed without a proof.
+  package var keyFile: String?
+
+  /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value.
+  package init(settings: SettingsResolver) throws(BatonError) {
+    keyFile = try settings.value(of: Settings.clusterKeyFile)
+  }
+
+  /// What gives another process of the fleet the same configuration.
+  var arguments: [String] {
+    keyFile.map { [Settings.clusterKeyFile.flag, $0] } ?? []
+  }
+
+  /// The keys in the key file; nil where none is named.
+  ///
+  /// Throws `BatonError` with `invalidArgument`, naming the file, when it cannot be read, when
+  /// users of other groups can, and when it holds something else than one or two keys.
+  package func keys() throws(BatonError) -> ClusterKeys? {
+    guard let keyFile else { return nil }
+    let source = "\(Settings.clusterKeyFile.flag) \(keyFile)"
+    let text: String
+    let mode: Int
+    do {
+      let attributes = try FileManager.default.attributesOfItem(atPath: keyFile)
+      mode = (attributes[.posixPermissions] as? NSNumber)?.intValue ?? 0
+      text = try String(contentsOfFile: keyFile, encoding: .utf8)
+    } catch {
+      throw BatonError(.invalidArgument, "\(source): \(error.localizedDescription)")
+    }
+    guard mode & 0o007 == 0 else {
+      throw BatonError(
+        .invalidArgument,
+        "\(source): every user of this machine can read it; `chmod o= \(keyFile)` is right")
+    }
+    do {
+      return try ClusterKeys(text: text)
+    } catch {
+      throw BatonError(error.code, "\(source): \(error.message)")
+    }
+  }
+}
