@@ -73,6 +73,7 @@ let package = Package(
     .target(
       name: "CBatonWire",
       linkerSettings: [.linkedLibrary("protobuf-c")]),
+    .target(name: "CZstd", linkerSettings: [.linkedLibrary("zstd")]),
     .target(name: "CKernels", cSettings: kernelSettings),
 
     // The data plane.
@@ -83,7 +84,7 @@ let package = Package(
 
     // The control plane.
     library("ControlProtocol", ["KVCore", crypto]),
-    library("ControlWire", ["KVCore", "ControlProtocol", "CBatonWire"]),
+    library("ControlWire", ["KVCore", "ControlProtocol", "CBatonWire", "CZstd"]),
     library(
       "ControlTransport",
       ["KVCore", "ControlProtocol", "ControlWire", nioCore, nioPosix, systemPackage, logging]),
@@ -152,7 +153,9 @@ let package = Package(
     tests(
       "InferenceTests", ["KVCore", "CKernels", "Inference"],
       resources: [.copy("Fixtures")]),
-    tests("BatonRuntimeTests", ["KVCore", "ControlProtocol", "BatonRuntime", logging]),
+    tests(
+      "BatonRuntimeTests",
+      ["KVCore", "ControlProtocol", "ControlTransport", "BatonRuntime", logging]),
     tests(
       "ProxyServiceTests",
       [

@@ -11,6 +11,11 @@ package enum Message: Hashable, Sendable {
   /// Ends the stream that it is sent on, in both directions.
   case cancel
   case acknowledged
+  /// More room for answers on the stream that it is sent on, in bytes as `StreamCredit` counts.
+  case credit(UInt32)
+  /// Answered by `pong` with the same number, whatever else is going on.
+  case ping(UInt64)
+  case pong(UInt64)
 
   /// Answered by a stream of `modelAssetChunk`.
   case modelAssetsRequest

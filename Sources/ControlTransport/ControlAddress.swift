@@ -61,11 +61,16 @@ package enum ControlAddress: Hashable, Sendable, CustomStringConvertible {
     case .unix: true
     case .tcp("localhost", _): true
     case .tcp(let host, let port):
-      switch try? SocketAddress(ipAddress: host, port: port) {
-      case .v4: host.hasPrefix("127.")
-      case .v6(let address)?: SocketAddress.v6(address).ipAddress == "::1"
-      case .unixDomainSocket, nil: false
-      }
+      (try? SocketAddress(ipAddress: host, port: port)).map { Self.isLocal($0) } ?? false
+    }
+  }
+
+  /// The same of the other end of a socket; one without an address is a Unix socket's.
+  static func isLocal(_ peer: SocketAddress?) -> Bool {
+    switch peer {
+    case .v4(let address)?: SocketAddress.v4(address).ipAddress?.hasPrefix("127.") ?? false
+    case .v6(let address)?: SocketAddress.v6(address).ipAddress == "::1"
+    case .unixDomainSocket, nil: true
     }
   }
 

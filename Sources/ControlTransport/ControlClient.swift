@@ -26,7 +26,8 @@ package enum ControlClient {
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandler(
             FrameHandler(
-              side: .initiator, identity: identity, handler: handler, logger: logger,
+              side: .initiator, identity: identity, isLocal: address.isLocal, handler: handler,
+              logger: logger,
               opened: opened, handshakeTimeout: timeout))
         }
       }

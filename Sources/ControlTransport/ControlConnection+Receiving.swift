@@ -5,15 +5,23 @@ internal import Synchronization
 
 /// Messages from the peer. Called on the event loop.
 extension ControlConnection {
-  /// What to do with a message after unlocking.
-  private enum Effect {
-    case nothing
-    case deliver(AnswerSink, isLast: Bool)
-    case fail(AnswerSink, BatonError)
-    case stop(Task<Void, Never>)
-    /// Answer a request with an error in place of a handler.
-    case refuse(BatonError)
-    case violation(BatonError)
+  /// What came in one message.
+  private struct Arrival {
+    let header: FrameHeader
+    let content: Result<Message, BatonError>
+
+    var stream: UInt64 { header.stream }
+    var isLast: Bool { header.flags.contains(.last) }
+    var cost: Int { StreamCredit.cost(payloadBytes: Int(header.payloadLength)) }
+
+    var kind: StreamTable.Arrival {
+      switch content {
+      case .success(.error): .error
+      case .success(.cancel): .cancel
+      case .success(.credit): .credit
+      case .success, .failure: .message
+      }
+    }
   }
 
   /// Takes one message. Throws what the connection must be closed for.
@@ -21,97 +29,160 @@ extension ControlConnection {
     _ header: FrameHeader, _ content: Result<Message, BatonError>
   ) throws(BatonError) {
     if case .failure(let error) = content, error.code == .malformedFrame { throw error }
-    guard header.stream != 0 else {
-      if case .success(.error(let error)) = content {
-        return end(because: error, tellingPeer: false)
+    guard header.stream != 0 else { return try receiveOfConnection(header, content) }
+    var effects = Effects()
+    // Not thrown through the lock: what was done before the violation must be performed.
+    let violation = state.withLock { state -> BatonError? in
+      do throws(BatonError) {
+        try step(&state, Arrival(header: header, content: content), &effects)
+        return nil
+      } catch {
+        return error
       }
-      throw BatonError(
-        .protocolViolation, "type \(header.type) came on stream 0, which carries the handshake")
     }
-    switch state.withLock({ step(&$0, header, content) }) {
-    case .nothing: break
-    case .deliver(let sink, let isLast): deliver(content, to: sink, header.stream, isLast: isLast)
-    case .fail(let sink, let error): sink.fail(error)
-    case .stop(let task): task.cancel()
-    case .refuse(let error):
-      enqueue(Self.frame(.error(error), stream: header.stream, flags: [.response, .last]))
-    case .violation(let error): throw error
+    perform(effects)
+    if let violation { throw violation }
+  }
+
+  /// A message on stream 0.
+  private func receiveOfConnection(
+    _ header: FrameHeader, _ content: Result<Message, BatonError>
+  ) throws(BatonError) {
+    switch (content, header.flags) {
+    case (.success(.error(let error)), _):
+      end(because: error, tellingPeer: false)
+    case (.success(.ping(let number)), .last):
+      enqueue(
+        Self.frame(.pong(number), stream: 0, flags: [.last, .response]), isUrgent: true)
+    case (.success(.pong), [.last, .response]):
+      // That something came is all that it says.
+      break
+    default:
+      throw BatonError(
+        .protocolViolation,
+        "type \(header.type) with flags \(header.flags.rawValue) came on stream 0, which carries "
+          + "the handshake, pings and pongs")
     }
   }
 
   private func step(
-    _ state: inout State, _ header: FrameHeader, _ content: Result<Message, BatonError>
-  ) -> Effect {
-    guard state.closeReason == nil else { return .nothing }
-    let stream = header.stream
-    let arrival: StreamTable.Arrival
-    switch content {
-    case .success(.error): arrival = .error
-    case .success(.cancel): arrival = .cancel
-    case .success, .failure: arrival = .message
-    }
+    _ state: inout State, _ arrival: Arrival, _ effects: inout Effects
+  ) throws(BatonError) {
+    guard state.closeReason == nil else { return }
+    let stream = arrival.stream
     let reception = state.table.received(
-      arrival, on: stream, isResponse: header.flags.contains(.response),
-      isLast: header.flags.contains(.last))
+      arrival.kind, on: stream, isResponse: arrival.header.flags.contains(.response),
+      isLast: arrival.isLast)
     switch reception {
-    case .refuse(let error): return .refuse(error)
-    case .violation(let error): return .violation(error)
-    case .open:
-      switch content {
-      case .success(let message):
-        startHandler(&state, message, stream: stream)
-        return .nothing
-      case .failure(let error):
-        _ = state.table.answered(stream, isLast: true)
-        _ = state.table.handlerReturned(stream)
-        return .refuse(error)
-      }
+    case .violation(let error): throw error
+    case .refuse(let error): refuse(&state, stream, error, &effects)
+    case .open: open(&state, arrival, &effects)
     case .known(let action):
-      return effect(of: action, &state, stream, content)
+      if arrival.header.flags.contains(.response) {
+        try answer(&state, action, arrival, &effects)
+      } else if case .success(.credit(let bytes)) = arrival.content {
+        try state.grant(bytes, on: stream, &effects)
+      } else {
+        state.withdraw(stream, stopping: action == .stopHandler, &effects)
+      }
     }
   }
 
-  private func effect(
-    of action: StreamMachine.Action, _ state: inout State, _ stream: UInt64,
-    _ content: Result<Message, BatonError>
-  ) -> Effect {
+  /// Answers a request with an error in place of a handler.
+  private func refuse(
+    _ state: inout State, _ stream: UInt64, _ error: BatonError, _ effects: inout Effects
+  ) {
+    state.enqueue(
+      Self.frame(.error(error), stream: stream, flags: [.response, .last]), &effects)
+  }
+
+  /// A request that the machine lets in: what is wrong with it is answered, the rest is handled.
+  private func open(_ state: inout State, _ arrival: Arrival, _ effects: inout Effects) {
+    let refusal: BatonError
+    let bytes = Int(arrival.header.payloadLength)
+    switch (arrival.content, arrival.header.deadlineMilliseconds) {
+    case (.failure(let error), _):
+      refusal = error
+    case (.success, nil):
+      refusal = BatonError(.invalidArgument, "a request has a deadline; this one has none")
+    case (.success, let deadline?)
+    where !(1...UInt32(Limits.maximumDeadlineMilliseconds)).contains(deadline):
+      refusal = BatonError(
+        .invalidArgument,
+        "a deadline of \(deadline) ms; 1 to \(Limits.maximumDeadlineMilliseconds) are allowed")
+    case (.success, _)
+    where state.answeringBytes + bytes > TransportLimits.maximumRequestBytes:
+      refusal = BatonError(
+        .resourceExhausted,
+        "the open requests of this connection have \(state.answeringBytes) bytes; with this one "
+          + "they would have more than the \(TransportLimits.maximumRequestBytes) allowed")
+    case (.success(let message), let deadline?):
+      startHandler(
+        &state, message, stream: arrival.stream, arrival.header, within: deadline)
+      return
+    }
+    _ = state.table.answered(arrival.stream, isLast: true)
+    _ = state.table.handlerReturned(arrival.stream)
+    refuse(&state, arrival.stream, refusal, &effects)
+  }
+
+  /// An answer to a request of this side.
+  private func answer(
+    _ state: inout State, _ action: StreamMachine.Action, _ arrival: Arrival,
+    _ effects: inout Effects
+  ) throws(BatonError) {
+    let stream = arrival.stream
     switch action {
-    case .deliver:
-      return state.sinks[stream].map { .deliver($0, isLast: false) } ?? .nothing
-    case .deliverLast:
-      return state.sinks.removeValue(forKey: stream).map { .deliver($0, isLast: true) } ?? .nothing
-    case .fail:
-      guard case .success(.error(let error)) = content else { return .nothing }
-      return state.sinks.removeValue(forKey: stream).map { .fail($0, error) } ?? .nothing
-    case .failCancelled:
-      let error = BatonError(.cancelled, "\(remote.engine) cancelled the request")
-      return state.sinks.removeValue(forKey: stream).map { .fail($0, error) } ?? .nothing
-    case .stopHandler:
-      return state.handlers[stream].map { .stop($0) } ?? .nothing
-    case .drop, .send, .sendLast, .sendCancel, .sendMissingAnswer:
-      return .nothing
+    case .deliver, .deliverLast:
+      try state.asking[stream]?.credit.receive(arrival.cost)
+      let asking = action == .deliver ? state.asking[stream] : state.removeAsking(stream)
+      if let asking { deliver(&state, arrival, to: asking.sink, &effects) }
+    case .fail, .failCancelled:
+      guard let sink = state.removeAsking(stream)?.sink else { return }
+      if case .success(.error(let error)) = arrival.content {
+        effects.failures.append((sink, error))
+      } else {
+        effects.failures.append(
+          (sink, BatonError(.cancelled, "\(remote.engine) cancelled the request")))
+      }
+    case .drop, .send, .sendLast, .sendCancel, .sendMissingAnswer, .stopHandler:
+      break
     }
   }
 
   private func deliver(
-    _ content: Result<Message, BatonError>, to sink: AnswerSink, _ stream: UInt64, isLast: Bool
+    _ state: inout State, _ arrival: Arrival, to sink: AnswerSink, _ effects: inout Effects
   ) {
-    switch (sink, content) {
-    case (.single(let pending), .success(let message)):
-      pending.resolve(.success(message))
+    switch (sink, arrival.content) {
+    case (.single, .success(let message)):
+      effects.answer = (sink, message, 0, arrival.isLast)
       // More answers than the one that was asked for are not wanted.
-      if !isLast { cancel(stream, because: CancellationError()) }
-    case (.stream(let continuation), .success(let message)):
-      if case .dropped = continuation.yield(message) {
-        let error = BatonError(
-          .resourceExhausted,
-          "\(TransportLimits.maximumUnreadAnswers) answers of a stream were left unread")
-        isLast ? sink.fail(error) : cancel(stream, because: error)
-      } else if isLast {
-        continuation.finish()
-      }
+      if !arrival.isLast { state.cancel(arrival.stream, because: CancellationError(), &effects) }
+    case (.stream, .success(let message)):
+      state.unreadBytes += arrival.cost
+      effects.answer = (sink, message, arrival.cost, arrival.isLast)
+      if state.unreadBytes > TransportLimits.maximumUnreadBytes { state.dropSlowest(&effects) }
     case (_, .failure(let error)):
-      isLast ? sink.fail(error) : cancel(stream, because: error)
+      effects.failures.append((sink, error))
+      if !arrival.isLast { state.cancel(arrival.stream, because: error, &effects) }
     }
+  }
+}
+
+extension ControlConnection.State {
+  /// Ends the request whose answers are read most slowly, so that the others go on.
+  fileprivate mutating func dropSlowest(_ effects: inout ControlConnection.Effects) {
+    var slowest: (stream: UInt64, buffer: AnswerBuffer)?
+    for case (let stream, .stream(let buffer)) in asking.lazy.map({ ($0.key, $0.value.sink) })
+    where buffer.unreadCost > slowest?.buffer.unreadCost ?? 0 {
+      slowest = (stream, buffer)
+    }
+    guard let (stream, buffer) = slowest else { return }
+    let error = BatonError(
+      .resourceExhausted,
+      "answers were read so slowly that too many waited; of this request they were "
+        + "\(buffer.unreadCost) bytes")
+    cancel(stream, because: error, &effects)
+    unreadBytes -= buffer.discard()
   }
 }

@@ -4,71 +4,74 @@ internal import KVCore
 internal import NIOCore
 internal import Synchronization
 
-extension ControlConnection.State {
-  /// What to do after unlocking, so that queued frames leave.
-  enum Departure: Sendable {
-    case nothing
-    case scheduleFlush
-    /// The peer does not read: end the connection.
-    case overflow
-  }
-
-  mutating func enqueue(_ frames: [UInt8]) -> Departure {
-    guard closeReason == nil else { return .nothing }
-    guard unwrittenBytes + frames.count <= TransportLimits.maximumUnwrittenBytes else {
-      return .overflow
-    }
-    unwrittenBytes += frames.count
-    outgoing.writeBytes(frames)
-    guard !isFlushScheduled else { return .nothing }
-    isFlushScheduled = true
-    return .scheduleFlush
-  }
-}
-
-/// Frames on their way to the socket, and the end of the connection.
+/// Frames on their way to the socket, deadlines, and the end of the connection.
 extension ControlConnection {
   /// Queues frames; they leave in the event loop's next turn with all others queued till then.
-  func enqueue(_ frames: [UInt8]) {
-    apply(state.withLock { $0.enqueue(frames) })
-  }
-
-  func apply(_ departure: State.Departure) {
-    switch departure {
-    case .nothing: break
-    case .scheduleFlush: channel.eventLoop.execute { self.flush() }
-    case .overflow:
-      end(
-        because: BatonError(
-          .resourceExhausted,
-          "\(remote.engine) left more than \(TransportLimits.maximumUnwrittenBytes) bytes unread"),
-        tellingPeer: false)
-      channel.close(promise: nil)
+  func enqueue(_ frames: [UInt8], isUrgent: Bool = false) {
+    var effects = Effects()
+    state.withLock { state in
+      isUrgent ? state.enqueueUrgent(frames, &effects) : state.enqueue(frames, &effects)
     }
+    perform(effects)
   }
 
-  private func flush() {
-    let (buffer, isLast) = state.withLock { state in
-      let buffer = state.outgoing
-      state.outgoing = ByteBuffer()
-      state.isFlushScheduled = false
+  /// Gives the socket what waits, one write after the other. On the event loop.
+  func flush() {
+    let (buffer, isOver) = state.withLock { state in
+      let buffer = state.outgoing.take()
+      if buffer == nil { state.isFlushing = false }
       return (buffer, state.closeReason != nil)
     }
-    channel.writeAndFlush(buffer).whenComplete { _ in
-      self.state.withLock { $0.unwrittenBytes -= buffer.readableBytes }
-      if isLast { self.channel.close(mode: .output, promise: nil) }
+    guard let buffer else {
+      if isOver { channel.close(mode: .output, promise: nil) }
+      return
     }
-    if isLast { channel.closeAfterLinger() }
+    channel.writeAndFlush(buffer).whenComplete { result in
+      self.state.withLock { $0.unwrittenBytes -= buffer.readableBytes }
+      // What cannot be written shows as the end of the channel.
+      if case .success = result { self.flush() }
+    }
+  }
+
+  /// Ends what has taken too long. On the event loop, now and then.
+  func expire(now: ContinuousClock.Instant) {
+    var effects = Effects()
+    state.withLock { state in
+      guard let first = state.firstDeadline, first <= now else { return }
+      for (stream, asking) in state.asking where asking.deadline <= now {
+        let error = BatonError(
+          .deadlineExceeded, "\(remote.engine) did not answer to the end in the time it had")
+        state.cancel(stream, because: error, &effects)
+      }
+      for (stream, answering) in state.answering
+      where answering.deadline <= now && state.table.state(of: stream) == .answering {
+        state.fail(
+          stream, BatonError(.deadlineExceeded, "the request was not answered in its time"),
+          &effects)
+      }
+      let open = state.answering.filter { $0.value.deadline > now }.map(\.value.deadline)
+      state.firstDeadline = (state.asking.values.map(\.deadline) + open).min()
+    }
+    perform(effects)
   }
 
   /// Ends the connection for a reason of this side's; the peer gets it as an `Error` if told.
   func end(because reason: BatonError, tellingPeer: Bool) {
     let isFirst = finish(because: reason) { state in
       guard tellingPeer else { return }
-      state.outgoing.writeBytes(
-        ControlConnection.frame(.error(reason), stream: 0, flags: .last))
+      let frame = ControlConnection.frame(.error(reason), stream: 0, flags: .last)
+      state.unwrittenBytes += frame.count
+      state.outgoing.appendUrgent(frame)
     }
-    if isFirst { channel.eventLoop.execute { self.flush() } }
+    guard isFirst else { return }
+    channel.eventLoop.execute {
+      self.channel.closeAfterLinger()
+      let isFlushing = self.state.withLock { state in
+        defer { state.isFlushing = true }
+        return state.isFlushing
+      }
+      if !isFlushing { self.flush() }
+    }
   }
 
   /// The socket is gone.
@@ -84,24 +87,25 @@ extension ControlConnection {
     because cause: BatonError, _ sayGoodbye: (inout State) -> Void
   ) -> Bool {
     let reason = cause.code == .cancelled ? cause : BatonError(.peerGone, cause.message)
-    var sinks: [AnswerSink] = []
-    var handlers: [Task<Void, Never>] = []
+    var effects = Effects()
     var waiters: [AsyncStream<Never>.Continuation] = []
     let isFirst = state.withLock { state in
       guard state.closeReason == nil else { return false }
       sayGoodbye(&state)
       state.closeReason = reason
       state.table.closeAll()
-      sinks = Array(state.sinks.values)
-      handlers = Array(state.handlers.values)
+      for asking in state.asking.values { effects.failures.append((asking.sink, reason)) }
+      for answering in state.answering.values {
+        if let handler = answering.handler { effects.stopped.append(handler) }
+        effects.resumed += answering.drained
+      }
       waiters = state.closeWaiters
-      state.sinks = [:]
-      state.handlers = [:]
+      state.asking = [:]
+      state.answering = [:]
       state.closeWaiters = []
       return true
     }
-    for handler in handlers { handler.cancel() }
-    for sink in sinks { sink.fail(reason) }
+    perform(effects)
     for waiter in waiters { waiter.finish() }
     if isFirst { handler.connectionClosed(self) }
     return isFirst

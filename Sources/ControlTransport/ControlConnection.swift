@@ -7,54 +7,40 @@ internal import Synchronization
 /// One control connection after its handshake. Both sides may ask and answer.
 ///
 /// Stays open until one side closes it, whoever still holds this object. All methods may be called
-/// from any thread. Frames that are ready in one turn of the event loop
-/// leave in one write.
+/// from any thread. Frames that are ready in one turn of the event loop leave in one write.
 package final class ControlConnection: Sendable {
-  /// What is guarded by the connection's one lock. Continuations, tasks and the event loop are
-  /// called after unlocking.
-  struct State: ~Copyable {
-    var table: StreamTable
-    var sinks: [UInt64: AnswerSink] = [:]
-    var handlers: [UInt64: Task<Void, Never>] = [:]
-    /// Frames that wait for the event loop's next turn.
-    var outgoing = ByteBuffer()
-    var isFlushScheduled = false
-    /// `outgoing` and what the channel has not written yet.
-    var unwrittenBytes = 0
-    /// Why the connection is over; nil while it is open.
-    var closeReason: BatonError?
-    var closeWaiters: [AsyncStream<Never>.Continuation] = []
-  }
-
   package let remote: Hello
   package let remoteInfo: PeerInfo
 
   let handler: any ControlHandler
   let channel: any Channel
+  /// What may be sent: compressed if both sides have said that they can read it.
+  let limits: FrameLimits
   let state: Mutex<State>
-  /// Held from the choice of a stream's id until its request is queued: ids must rise on the wire.
-  /// Only those who ask wait for each other here.
+  /// Those who ask wait for each other here.
   private let opening = Mutex(())
 
   init(
-    side: HandshakeMachine.Side, outcome: HandshakeMachine.Outcome,
+    side: HandshakeMachine.Side, outcome: HandshakeMachine.Outcome, limits: FrameLimits,
     handler: any ControlHandler, channel: any Channel
   ) {
     remote = outcome.hello
     remoteInfo = outcome.info
+    self.limits = limits
     self.handler = handler
     self.channel = channel
     state = Mutex(State(table: StreamTable(side: side)))
   }
 
-  /// Asks and waits for the one answer.
+  /// Asks and waits for the one answer, at most as long as `limit`, which the peer is told.
   ///
-  /// Throws the peer's error, `peerGone` when the connection is lost, `resourceExhausted` when too
-  /// many requests are open, `invalidArgument` for a message that is too large, and
-  /// `CancellationError` when the calling task is cancelled, which cancels the request at the peer.
-  package func request(_ message: Message) async throws -> Message {
+  /// Throws the peer's error, `deadlineExceeded` when no answer has come in time, `peerGone` when
+  /// the connection is lost, `resourceExhausted` when too many requests are open,
+  /// `invalidArgument` for a message that is too large, and `CancellationError` when the calling
+  /// task is cancelled. Whoever stops waiting cancels the request at the peer.
+  package func request(_ message: Message, within limit: Duration) async throws -> Message {
     let pending = PendingAnswer()
-    let stream = try open(message, .single(pending))
+    let stream = try open(message, .single(pending), within: limit)
     return try await withTaskCancellationHandler {
       try await pending.value()
     } onCancel: {
@@ -62,34 +48,15 @@ package final class ControlConnection: Sendable {
     }
   }
 
-  /// As `request`, and throws `deadlineExceeded` when no answer has come within `limit`, which
-  /// cancels the request at the peer.
-  package func request(_ message: Message, within limit: Duration) async throws -> Message {
-    try await withThrowingTaskGroup(of: Message?.self) { group in
-      defer { group.cancelAll() }
-      group.addTask { try await self.request(message) }
-      group.addTask {
-        try await Task.sleep(for: limit)
-        return nil
-      }
-      guard let answer = try await group.next() ?? nil else {
-        throw BatonError(.deadlineExceeded, "\(remote.engine) did not answer within \(limit)")
-      }
-      return answer
-    }
-  }
-
-  /// Asks for answers that come one by one. Throws as `request` does, before anything is sent.
-  package func stream(_ message: Message) throws(BatonError) -> MessageStream {
-    let (base, continuation) = AsyncThrowingStream.makeStream(
-      of: Message.self, throwing: (any Error).self,
-      bufferingPolicy: .bufferingOldest(TransportLimits.maximumUnreadAnswers))
-    let stream = try open(message, .stream(continuation))
-    continuation.onTermination = { [weak self] reason in
-      guard case .cancelled = reason else { return }
-      self?.cancel(stream, because: CancellationError())
-    }
-    return MessageStream(base: base)
+  /// Asks for answers that come one by one, the last one within `limit`. Throws as `request` does,
+  /// before anything is sent.
+  package func stream(
+    _ message: Message, within limit: Duration
+  ) throws(BatonError) -> MessageStream {
+    let buffer = AnswerBuffer()
+    let stream = try open(message, .stream(buffer), within: limit)
+    return MessageStream(
+      reader: AnswerReader(connection: self, stream: stream, buffer: buffer))
   }
 
   /// False from the moment on when the connection is lost or closed.
@@ -114,51 +81,124 @@ package final class ControlConnection: Sendable {
       tellingPeer: false)
   }
 
-  private func open(_ message: Message, _ sink: AnswerSink) throws(BatonError) -> UInt64 {
-    let (stream, departure) = try opening.withLock { _ throws(BatonError) in
-      let stream = try state.withLock { state throws(BatonError) in
-        if let reason = state.closeReason { throw reason }
-        let stream = try state.table.open()
-        state.sinks[stream] = sink
-        return stream
-      }
-      do throws(BatonError) {
-        let frames = try FrameEncoder.encode(message, stream: stream, flags: .last)
-        return (stream, state.withLock { $0.enqueue(frames) })
-      } catch {
-        forget(stream)
-        throw error
-      }
+  private func open(
+    _ message: Message, _ sink: AnswerSink, within limit: Duration
+  ) throws(BatonError) -> UInt64 {
+    var effects = Effects()
+    // Ids must rise on the wire: from the choice of one until it is queued, nobody else asks.
+    let stream = try opening.withLock { (_: inout ()) throws(BatonError) -> UInt64 in
+      try openNext(message, sink, within: limit, &effects)
     }
-    apply(departure)
+    perform(effects)
     return stream
   }
 
-  /// Ends a stream of which the peer was never told.
-  private func forget(_ stream: UInt64) {
-    state.withLock { state in
-      _ = state.table.cancel(stream)
-      state.sinks[stream] = nil
+  private func openNext(
+    _ message: Message, _ sink: AnswerSink, within limit: Duration, _ effects: inout Effects
+  ) throws(BatonError) -> UInt64 {
+    let milliseconds = UInt32(
+      min(max(1, limit.wholeMilliseconds), UInt64(Limits.maximumDeadlineMilliseconds)))
+    let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+    let stream = try state.withLock { (state: inout State) throws(BatonError) -> UInt64 in
+      try state.open(Asking(sink: sink, deadline: deadline))
     }
+    do throws(BatonError) {
+      let request = try FrameEncoder.encode(
+        message, stream: stream, flags: .last, deadlineMilliseconds: milliseconds,
+        limits: limits)
+      try state.withLock { (state: inout State) throws(BatonError) in
+        try state.enqueueRequest(request, stream, &effects)
+      }
+    } catch {
+      state.withLock { state in
+        _ = state.table.cancel(stream)
+        _ = state.removeAsking(stream)
+      }
+      throw error
+    }
+    return stream
   }
 
   /// Ends a stream of this side whose answers nobody wants any more.
   func cancel(_ stream: UInt64, because error: any Error) {
-    let sink: AnswerSink? = state.withLock { state in
-      guard state.table.cancel(stream) == .sendCancel else { return nil }
-      return state.sinks.removeValue(forKey: stream)
-    }
-    guard let sink else { return }
-    enqueue(Self.frame(.cancel, stream: stream, flags: .last))
-    sink.fail(error)
+    var effects = Effects()
+    state.withLock { $0.cancel(stream, because: error, &effects) }
+    perform(effects)
   }
 
-  /// The frame of a message that always fits one.
-  static func frame(_ message: Message, stream: UInt64, flags: FrameFlags) -> [UInt8] {
+  /// A reader has taken answers of this cost, or will never take them.
+  func took(_ cost: Int, on stream: UInt64) {
+    guard cost > 0 else { return }
+    var effects = Effects()
+    state.withLock { state in
+      state.unreadBytes -= cost
+      guard let credit = state.asking[stream]?.credit.take(cost) else { return }
+      state.enqueueUrgent(Self.frame(.credit(credit), stream: stream, flags: []), &effects)
+    }
+    perform(effects)
+  }
+
+  func perform(_ effects: Effects) {
+    if let (sink, message, cost, isLast) = effects.answer {
+      // Nobody reads what comes after the end.
+      if !sink.give(message, cost: cost, isLast: isLast) { took(cost, on: 0) }
+    }
+    for (sink, error) in effects.failures { sink.fail(error) }
+    for handler in effects.stopped { handler.cancel() }
+    for waiter in effects.resumed { waiter.resume() }
+    if effects.flushes { channel.eventLoop.execute { self.flush() } }
+    guard effects.overflows else { return }
+    end(
+      because: BatonError(
+        .resourceExhausted,
+        "\(remote.engine) left more than \(TransportLimits.maximumUnwrittenBytes) bytes unread"),
+      tellingPeer: false)
+    channel.close(promise: nil)
+  }
+
+  /// A message that always fits one frame.
+  static func encoded(_ message: Message, stream: UInt64, flags: FrameFlags) -> EncodedMessage {
     do throws(BatonError) {
       return try FrameEncoder.encode(message, stream: stream, flags: flags)
     } catch {
       preconditionFailure("\(error)")
     }
+  }
+
+  /// The frame of such a message.
+  static func frame(_ message: Message, stream: UInt64, flags: FrameFlags) -> [UInt8] {
+    encoded(message, stream: stream, flags: flags).frames
+  }
+}
+
+extension ControlConnection.State {
+  /// Opens a stream of which the peer is not told yet. Throws `resourceExhausted` when too many are
+  /// open, and why the connection is over if it is.
+  mutating func open(_ request: Asking) throws(BatonError) -> UInt64 {
+    if let closeReason { throw closeReason }
+    let stream = try table.open()
+    asking[stream] = request
+    addDeadline(request.deadline)
+    return stream
+  }
+
+  /// Queues the request of a stream that was opened just now.
+  ///
+  /// Throws `resourceExhausted` when the open requests have too many bytes together.
+  mutating func enqueueRequest(
+    _ request: EncodedMessage, _ stream: UInt64, _ effects: inout ControlConnection.Effects
+  ) throws(BatonError) {
+    // Meanwhile cancelled, or the connection is over: whoever waits was told.
+    guard asking[stream] != nil else { return }
+    guard askingBytes + request.payloadBytes <= TransportLimits.maximumRequestBytes else {
+      throw BatonError(
+        .resourceExhausted,
+        "the open requests of this connection have \(askingBytes) bytes; with this one they "
+          + "would have more than the \(TransportLimits.maximumRequestBytes) that are allowed")
+    }
+    askingBytes += request.payloadBytes
+    asking[stream]?.requestBytes = request.payloadBytes
+    enqueue(request.frames, &effects)
+    asking[stream]?.requestEnd = outgoing.appended
   }
 }

@@ -43,7 +43,7 @@ package final class ControlServer: Sendable {
     var bound: [ControlAddress] = []
     do {
       for address in addresses {
-        try address.requireLocal(unless: identity.keys)
+        try address.requireLocal(unless: identity.options.keys)
         try await removeStaleSocket(of: address, group: group)
         let listener = try await bind(
           address, handler: handler, registry: registry, group: group, logger: logger,
@@ -89,7 +89,9 @@ package final class ControlServer: Sendable {
           }
           try channel.pipeline.syncOperations.addHandler(
             FrameHandler(
-              side: .acceptor, identity: registry.identity, handler: handler, logger: logger,
+              side: .acceptor, identity: registry.identity,
+              isLocal: ControlAddress.isLocal(channel.remoteAddress), handler: handler,
+              logger: logger,
               opened: opened, handshakeTimeout: handshakeTimeout, refusal: refusal))
         }
       }

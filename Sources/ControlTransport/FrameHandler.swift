@@ -25,14 +25,19 @@ final class FrameHandler: ChannelInboundHandler {
   /// A reason to refuse the connection whatever the peer says.
   private let refusal: BatonError?
   private let handshakeTimeout: Duration
+  private let options: ControlOptions
+  private let features: [String]
   private var decoder = FrameDecoder(limits: .handshake)
   private var handshake: HandshakeMachine
   private var phase = Phase.handshaking
   private var deadline: Scheduled<Void>?
+  private var liveness: PeerLiveness?
+  private var ticks: Scheduled<Void>?
 
+  /// - Parameter isLocal: whether the peer is on this machine.
   init(
-    side: HandshakeMachine.Side, identity: LocalIdentity, handler: any ControlHandler,
-    logger: Logger, opened: EventLoopPromise<ControlConnection>,
+    side: HandshakeMachine.Side, identity: LocalIdentity, isLocal: Bool,
+    handler: any ControlHandler, logger: Logger, opened: EventLoopPromise<ControlConnection>,
     handshakeTimeout: Duration, refusal: BatonError? = nil
   ) {
     self.side = side
@@ -41,10 +46,12 @@ final class FrameHandler: ChannelInboundHandler {
     self.opened = opened
     self.refusal = refusal
     self.handshakeTimeout = handshakeTimeout
-    let hello = identity.hello()
+    options = identity.options
+    let hello = identity.hello(isLocal: isLocal)
+    features = hello.features
     handshake = HandshakeMachine(
       side: side, hello: hello, helloPayload: MessageCodec.payload(of: .hello(hello)),
-      info: identity.info, keys: identity.keys)
+      info: identity.info, keys: options.keys)
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -62,16 +69,60 @@ final class FrameHandler: ChannelInboundHandler {
     if case .closing = phase { return }
     let buffer = unwrapInboundIn(data)
     decoder.feed(buffer.readableBytesUInt8Span)
+    var completes = false
     do throws(BatonError) {
       while let (header, content, payload) = try nextMessage() {
+        completes = true
         switch phase {
         case .handshaking: try receiveHandshake(header, content, payload, context)
         case .open(let connection): try connection.receive(header, content)
         case .closing: return
         }
       }
+      liveness?.received(completes: completes, leavesPart: decoder.isInsideFrame, now: .now)
     } catch {
       refuse(error, tellingPeer: true, context)
+    }
+  }
+
+  /// Watches the peer of an open connection, and the deadlines of what was asked.
+  private func watch(_ connection: ControlConnection, _ context: ChannelHandlerContext) {
+    let liveness = PeerLiveness(
+      timeout: options.peerTimeout,
+      frameTimeout: .milliseconds(TransportLimits.frameMilliseconds), now: .now)
+    self.liveness = liveness
+    scheduleTick(in: liveness.interval, connection, context)
+  }
+
+  private func scheduleTick(
+    in interval: Duration, _ connection: ControlConnection, _ context: ChannelHandlerContext
+  ) {
+    ticks = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(interval)) {
+      self.tick(connection, context)
+      if case .open = self.phase { self.scheduleTick(in: interval, connection, context) }
+    }
+  }
+
+  private func tick(_ connection: ControlConnection, _ context: ChannelHandlerContext) {
+    let now = ContinuousClock.now
+    connection.expire(now: now)
+    switch liveness?.tick(now: now) {
+    case .ping(let number):
+      connection.enqueue(
+        ControlConnection.frame(.ping(number), stream: 0, flags: .last), isUrgent: true)
+    case .gone(let silence):
+      refuse(
+        BatonError(
+          .peerGone,
+          "\(connection.remote.engine) has said nothing for \(silence.wholeMilliseconds) ms"),
+        tellingPeer: true, context)
+    case .unfinished(let time):
+      refuse(
+        BatonError(
+          .deadlineExceeded,
+          "a frame is not whole \(time.wholeMilliseconds) ms after it began"),
+        tellingPeer: true, context)
+    case .nothing, nil: break
     }
   }
 
@@ -121,10 +172,14 @@ final class FrameHandler: ChannelInboundHandler {
       // Writing what does not fit a frame of the handshake has refused the connection.
       guard case .handshaking = phase else { return }
       deadline?.cancel()
-      decoder.limits = .established
+      let zstd = HandshakeMachine.Feature.zstd
+      let compresses = features.contains(zstd) && outcome.hello.features.contains(zstd)
+      decoder.limits = compresses ? .compressed : .established
       let connection = ControlConnection(
-        side: side, outcome: outcome, handler: handler, channel: context.channel)
+        side: side, outcome: outcome, limits: decoder.limits, handler: handler,
+        channel: context.channel)
       phase = .open(connection)
+      watch(connection, context)
       logger.debug(
         "connection opened",
         metadata: ["peer": "\(outcome.hello.engine)", "role": "\(outcome.hello.role)"])
@@ -138,7 +193,7 @@ final class FrameHandler: ChannelInboundHandler {
       let frame = try FrameEncoder.encode(
         message, stream: 0, flags: side == .initiator ? .last : [.last, .response],
         limits: .handshake)
-      context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame)), promise: nil)
+      context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame.frames)), promise: nil)
     } catch {
       refuse(error, tellingPeer: true, context)
     }
@@ -147,6 +202,7 @@ final class FrameHandler: ChannelInboundHandler {
   /// Ends the connection, in the handshake or later.
   private func refuse(_ error: BatonError, tellingPeer: Bool, _ context: ChannelHandlerContext) {
     deadline?.cancel()
+    ticks?.cancel()
     let before = phase
     phase = .closing
     switch before {
@@ -169,6 +225,7 @@ final class FrameHandler: ChannelInboundHandler {
 
   func channelInactive(context: ChannelHandlerContext) {
     deadline?.cancel()
+    ticks?.cancel()
     let before = phase
     phase = .closing
     switch before {

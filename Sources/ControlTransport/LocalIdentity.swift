@@ -9,25 +9,27 @@ package struct LocalIdentity: Sendable {
   package var role: Role
   /// A server that finds `info.addresses` empty fills in those that it is bound to.
   package var info: PeerInfo
-  /// What peers must prove, and are proven; nil where none is wanted.
-  package var keys: ClusterKeys?
+  package var options: ControlOptions
 
   package init(
-    engine: EngineID, incarnation: Incarnation, role: Role, info: PeerInfo, keys: ClusterKeys?
+    engine: EngineID, incarnation: Incarnation, role: Role, info: PeerInfo,
+    options: ControlOptions
   ) {
     self.engine = engine
     self.incarnation = incarnation
     self.role = role
     self.info = info
-    self.keys = keys
+    self.options = options
   }
 
   /// A hello with a fresh nonce from the system's cryptographic generator.
-  func hello() -> Hello {
+  ///
+  /// - Parameter isLocal: whether the peer is on this machine.
+  func hello(isLocal: Bool) -> Hello {
     var generator = SystemRandomNumberGenerator()
     return Hello(
       versions: HandshakeMachine.versions, engine: engine, incarnation: incarnation, role: role,
-      features: keys == nil ? [] : [HandshakeMachine.Feature.clusterKey],
+      features: options.features(isLocal: isLocal),
       nonce: (0..<WireLimits.nonceBytes).map { _ in
         UInt8.random(in: .min ... .max, using: &generator)
       })

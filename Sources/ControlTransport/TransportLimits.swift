@@ -6,10 +6,23 @@ package enum TransportLimits {
   package static let handshakeMilliseconds: Int64 = 10_000
   /// How long a connection that this side has ended waits for the peer to read the last bytes.
   package static let lingerMilliseconds: Int64 = 1_000
-  /// Bytes that wait to be written to one connection. A peer that reads so slowly is cut off.
+  /// How long a peer may say nothing, though asked, before it counts as gone.
+  package static let peerTimeoutMilliseconds: Int64 = 2_000
+  /// How long the bytes of one frame may take to come.
+  package static let frameMilliseconds: Int64 = 10_000
+  /// Bytes that may leave for one connection, and do not because the peer does not read. One that
+  /// reads so slowly is cut off.
   package static let maximumUnwrittenBytes = 64 << 20
-  /// Answers of one stream that its reader has not taken yet.
-  package static let maximumUnreadAnswers = 65_536
+  /// Bytes that are given to the socket at once; what is urgent waits for no more than these.
+  package static let writeBytes = 256 << 10
+  /// Bytes of a connection's answers that wait here for credit. What would be more ends the stream
+  /// that has most of them.
+  package static let maximumWaitingBytes = 64 << 20
+  /// Bytes of a connection's answers that have come and are not taken by who asked. What would be
+  /// more ends the stream that has most of them.
+  package static let maximumUnreadBytes = 64 << 20
+  /// Bytes of the requests that are open on a connection, in each direction.
+  package static let maximumRequestBytes = 64 << 20
   /// Connections that the kernel holds for a server that has not accepted them yet.
   package static let listenBacklog: Int32 = 256
   /// Bytes of a Unix socket's path or name that fit every system's `sockaddr_un` (unix(7)).

@@ -15,7 +15,7 @@ struct DecodeHandler: ControlHandler {
   func handle(
     _ message: Message, from connection: ControlConnection, reply: ReplyWriter
   ) async {
-    if host.answerCommon(message, reply: reply) { return }
+    if await host.answerCommon(message, reply: reply) { return }
     do {
       switch (message, host.configuration.role) {
       case (.decodeRequest(let request), .decode):
@@ -36,7 +36,7 @@ struct DecodeHandler: ControlHandler {
   }
 
   private func decode(_ request: DecodeRequest, reply: ReplyWriter) async throws {
-    switch try await handover.receive(request) {
+    switch try await handover.receive(request, by: reply.deadline) {
     case .ended(let finish):
       reply.send(
         .tokenChunk(TokenChunk(firstIndex: 1, tokens: [], finish: finish, migration: nil)),

@@ -31,9 +31,11 @@ struct Handover: Sendable {
   ///
   /// Throws `BatonError` with the cause when the KV cannot be had; everything taken is then given
   /// back on both sides.
-  func receive(_ request: DecodeRequest) async throws -> Outcome {
+  func receive(
+    _ request: DecodeRequest, by deadline: ContinuousClock.Instant
+  ) async throws -> Outcome {
     do {
-      return try await handOver(request)
+      return try await handOver(request, by: deadline)
     } catch {
       let error = BatonError(wrapping: error)
       if error.code == .cancelled {
@@ -47,7 +49,9 @@ struct Handover: Sendable {
     }
   }
 
-  private func handOver(_ request: DecodeRequest) async throws -> Outcome {
+  private func handOver(
+    _ request: DecodeRequest, by deadline: ContinuousClock.Instant
+  ) async throws -> Outcome {
     let ticket = request.ticket
     if let refusal = refusal(of: request) { throw refusal }
     let link = try await links.link(
@@ -58,7 +62,8 @@ struct Handover: Sendable {
     do {
       // Claimed before we wait for our own blocks, so that the lease can be renewed meanwhile.
       let progress = try link.connection.stream(
-        .ticketClaim(TicketClaim(ticket: ticket.id, link: link.id, attempt: request.attempt)))
+        .ticketClaim(TicketClaim(ticket: ticket.id, link: link.id, attempt: request.attempt)),
+        within: deadline - .now)
       leases.keep(ticket.id, on: link)
       return try await receive(
         HandoverState(request: request, link: link, plan: plan), progress: progress)
@@ -100,7 +105,7 @@ struct Handover: Sendable {
   ) async throws -> Outcome {
     var state = state
     let (steps, input) = AsyncThrowingStream<Step, any Error>.makeStream(
-      bufferingPolicy: .bufferingOldest(TransportLimits.maximumUnreadAnswers))
+      bufferingPolicy: .bufferingOldest(Limits.maximumWaitingProgress))
     return try await withTaskGroup(of: [BlockRange]?.self) { group in
       group.addTask { [reserver = host.reserver, blocks = state.plan.ownBlocks] in
         do {

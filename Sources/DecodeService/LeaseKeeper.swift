@@ -69,7 +69,8 @@ final class LeaseKeeper: Service {
   /// a ticket that it has ended already needs no release.
   private func send(_ message: Message, on link: Link) async {
     do {
-      _ = try await link.connection.request(message)
+      _ = try await link.connection.request(
+        message, within: .milliseconds(Limits.leaseRenewalMilliseconds))
     } catch {
       let code = BatonError(wrapping: error).code
       guard !Task.isCancelled, link.isAlive, code != .ticketUnknown, code != .cancelled

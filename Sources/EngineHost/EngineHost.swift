@@ -24,8 +24,7 @@ package final class EngineHost: Sendable {
   package let metrics: BatonMetrics
   package let logger: Logger
   let addresses: [ControlAddress]
-  /// What peers must prove.
-  private let keys: ClusterKeys?
+  private let controlOptions: ControlOptions
 
   /// Loads the model and makes the pool.
   ///
@@ -37,11 +36,11 @@ package final class EngineHost: Sendable {
     self.incarnation = .random()
     self.logger = logger
     // What is wrong in the settings is said before anything takes time.
-    let keys = try configuration.control.keys()
-    self.keys = keys
+    let options = try configuration.control.options()
+    self.controlOptions = options
     self.addresses = try configuration.listen.map { text throws(BatonError) in
       let address = try ControlAddress(text)
-      try address.requireLocal(unless: keys)
+      try address.requireLocal(unless: options.keys)
       return address
     }
     let directory: String
@@ -130,7 +129,7 @@ package final class EngineHost: Sendable {
         model: summary, bootID: Node.bootID(),
         processID: UInt32(ProcessInfo.processInfo.processIdentifier),
         addresses: addresses, ranks: 1),
-      keys: keys)
+      options: controlOptions)
   }
 
   /// The place in the process of a sequence's blocks, in its order.
@@ -174,10 +173,10 @@ package final class EngineHost: Sendable {
 
 extension EngineHost {
   /// Answers what every engine answers; false for a message that is the role's own.
-  package func answerCommon(_ message: Message, reply: ReplyWriter) -> Bool {
+  package func answerCommon(_ message: Message, reply: ReplyWriter) async -> Bool {
     switch message {
     case .modelAssetsRequest:
-      sendModelAssets(reply)
+      await sendModelAssets(reply)
       return true
     case .metricsRequest:
       reply.send(.metricsReply(metricFamilies()), last: true)
@@ -187,7 +186,7 @@ extension EngineHost {
     }
   }
 
-  private func sendModelAssets(_ reply: ReplyWriter) {
+  private func sendModelAssets(_ reply: ReplyWriter) async {
     let pieceBytes = Limits.maximumFramePayloadBytes / 2
     let files = engine.model.assets.sorted { $0.key < $1.key }.filter { !$0.value.isEmpty }
     guard let lastName = files.last?.key else {
@@ -201,7 +200,8 @@ extension EngineHost {
         let chunk = ModelAssetChunk(
           name: name, sha256: hash, totalBytes: UInt64(bytes.count), offset: UInt64(offset),
           data: Array(bytes[offset..<end]))
-        reply.send(.modelAssetChunk(chunk), last: name == lastName && end == bytes.count)
+        await reply.sendWaiting(
+          .modelAssetChunk(chunk), last: name == lastName && end == bytes.count)
       }
     }
   }

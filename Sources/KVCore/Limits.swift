@@ -10,6 +10,8 @@ package enum Limits {
   package static let maximumMessageBytes = 16 << 20
   /// Streams that one side of one connection may have open at once.
   package static let maximumStreamsPerConnection = 4_096
+  /// The longest time that a request may be given: a day.
+  package static let maximumDeadlineMilliseconds = 86_400_000
   /// Connections that one service accepts at once.
   package static let maximumConnections = 1_024
 
@@ -20,6 +22,8 @@ package enum Limits {
   /// One file of `ModelAssets`; less than a connection may hold unwritten.
   package static let maximumModelAssetBytes = 48 << 20
 
+  /// Reports of prefill's progress that wait in decode for its own blocks.
+  package static let maximumWaitingProgress = 65_536
   /// How long decode waits for prefill's side of a link that it sets up.
   package static let linkMilliseconds = 5_000
   /// How long prefill keeps blocks for a ticket that is neither released nor renewed.

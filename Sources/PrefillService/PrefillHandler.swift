@@ -15,7 +15,7 @@ struct PrefillHandler: ControlHandler {
   func handle(
     _ message: Message, from connection: ControlConnection, reply: ReplyWriter
   ) async {
-    if host.answerCommon(message, reply: reply) { return }
+    if await host.answerCommon(message, reply: reply) { return }
     switch message {
     case .prefillRequest(let request):
       await prefill(request, reply: reply)

@@ -42,9 +42,10 @@ enum ServiceFactory {
         model: nil, bootID: Node.bootID(),
         processID: UInt32(ProcessInfo.processInfo.processIdentifier),
         addresses: [], ranks: 1),
-      keys: try proxy.control.keys())
+      options: try proxy.control.options())
     let fleet = Fleet(
       engines: engines, identity: identity, servedModelName: proxy.servedModelName,
+      requestTimeout: .seconds(proxy.requestTimeoutSeconds),
       logger: logger)
     let edge = EdgeServer(
       backend: FleetBackend(fleet: fleet, logger: logger), host: proxy.host, port: proxy.port,

@@ -1,4 +1,5 @@
 import BatonRuntime
+import ControlTransport
 import Foundation
 import KVCore
 import Testing
@@ -146,6 +147,7 @@ import Testing
     func open(_ setting: any SettingDescription) -> BatonError? {
       switch setting {
       case let setting as Setting<Int>: resolve(setting)
+      case let setting as Setting<ControlOptions.Compression>: resolve(setting)
       case let setting as Setting<String>: resolve(setting)
       case let setting as Setting<String?>: resolve(setting)
       case let setting as Setting<[String]>: resolve(setting)

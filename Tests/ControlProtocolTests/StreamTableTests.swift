@@ -28,8 +28,12 @@ struct StreamTableTests {
     }
     #expect(receive(&table, .message, last: false) == .known(.deliver))
     #expect(receive(&table, .message, last: true) == .known(.deliverLast))
-    for arrival in StreamTable.Arrival.allCases {
+    for arrival in StreamTable.Arrival.allCases where arrival != .credit {
       #expect(receive(&table, arrival, last: true) == .known(.drop))
+    }
+    guard case .violation = receive(&table, .credit, last: false) else {
+      Issue.record("who answers gave credit")
+      return
     }
     let isEmpty = table.isEmpty
     #expect(isEmpty)

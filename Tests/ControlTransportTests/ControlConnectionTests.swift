@@ -139,7 +139,6 @@ struct ControlConnectionTests {
       _ = try await client.request(.modelAssetsRequest, within: .milliseconds(10))
     }
     #expect(error?.code == .deadlineExceeded)
-    #expect(error?.message.contains("prefill-0") == true)
     await handler.wait(for: .cancelled)
     let answer = try await client.request(TestHandler.prefill([1]), within: .seconds(30))
     #expect(answer == TestHandler.chunk(0, [1]))

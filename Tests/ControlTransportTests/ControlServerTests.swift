@@ -27,12 +27,14 @@ struct ControlServerTests {
     }
     let server = try await TestPeer.server(
       at: .tcp(host: "0.0.0.0", port: 0), TestHandler(),
-      identity: try TestPeer.identity("prefill-0", role: .prefill, keys: try keys(1)))
+      identity: try TestPeer.identity(
+        "prefill-0", role: .prefill, options: ControlOptions(keys: try keys(1))))
     guard case .tcp(_, let port) = server.boundAddresses[0] else { fatalError("not TCP") }
     func connect(_ keys: ClusterKeys?) async throws -> ControlConnection {
       try await ControlClient.connect(
         to: .tcp(host: "127.0.0.1", port: port),
-        identity: try TestPeer.identity("decode-0", keys: keys), group: TestPeer.group,
+        identity: try TestPeer.identity("decode-0", options: ControlOptions(keys: keys)),
+        group: TestPeer.group,
         logger: TestPeer.logger)
     }
     let client = try await connect(try keys(1))

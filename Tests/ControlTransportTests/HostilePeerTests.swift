@@ -41,7 +41,7 @@ struct HostilePeerTests {
       try await peer.greet(try TestPeer.identity("raw"))
       try await peer.send(.modelAssetsRequest, stream: 1)
       await handler.wait(for: .started)
-      var frame = try FrameEncoder.encode(.metricsRequest, stream: 3, flags: .last)
+      var frame = try FrameEncoder.encode(.metricsRequest, stream: 3, flags: .last).frames
       frame[8] ^= 4
       try await peer.send(frame)
       await handler.wait(for: .cancelled)
@@ -138,7 +138,7 @@ struct HostilePeerTests {
     let peer = try await RawPeer.connect(to: server)
     try await peer.greet(try TestPeer.identity("raw"))
     // A cancel's empty payload under a type that is not known, sealed again.
-    var unknown = try FrameEncoder.encode(.acknowledged, stream: 1, flags: .last)
+    var unknown = try FrameEncoder.encode(.acknowledged, stream: 1, flags: .last).frames
     (unknown[6], unknown[7]) = (0xFF, 0x7F)
     let covered = unknown[..<20]
     let checksum = CRC32C.checksum(covered.span)
@@ -168,7 +168,9 @@ struct HostilePeerTests {
     var frames: [UInt8] = []
     for index in 0...Limits.maximumStreamsPerConnection {
       frames += try FrameEncoder.encode(
-        .modelAssetsRequest, stream: UInt64(1 + 2 * index), flags: .last)
+        .modelAssetsRequest, stream: UInt64(1 + 2 * index), flags: .last,
+        deadlineMilliseconds: 30_000
+      ).frames
     }
     try await peer.send(frames)
     let last = try #require(try await peer.messages(enough: 3).last)

@@ -14,7 +14,7 @@ enum TestPeer {
 
   static func identity(
     _ name: String, role: Role = .decode, heads: Int = 4, fingerprint: UInt8 = 7,
-    keys: ClusterKeys? = nil
+    options: ControlOptions = ControlOptions()
   ) throws -> LocalIdentity {
     let group = CacheGroup(layers: 2, keyValueHeads: heads, headDimension: 16, dataType: .float32)
     let model = ModelSummary(
@@ -25,7 +25,7 @@ enum TestPeer {
       engine: try EngineID(name), incarnation: .random(), role: role,
       info: PeerInfo(
         model: role == .proxy ? nil : model, bootID: "boot", processID: 1, addresses: [], ranks: 1),
-      keys: keys)
+      options: options)
   }
 
   static func server(
@@ -62,6 +62,18 @@ enum TestPeer {
     } catch {
       return BatonError(wrapping: error)
     }
+  }
+}
+
+extension ControlConnection {
+  /// Asks with time enough for every test.
+  func request(_ message: Message) async throws -> Message {
+    try await request(message, within: .seconds(30))
+  }
+
+  /// The same for answers that come one by one.
+  func stream(_ message: Message) throws(BatonError) -> MessageStream {
+    try stream(message, within: .seconds(30))
   }
 }
 
@@ -105,7 +117,11 @@ struct RawPeer: Sendable {
   }
 
   func send(_ message: Message, stream: UInt64, flags: FrameFlags = .last) async throws {
-    try await send(try FrameEncoder.encode(message, stream: stream, flags: flags))
+    let isRequest = stream != 0 && flags == .last && message != .cancel
+    try await send(
+      try FrameEncoder.encode(
+        message, stream: stream, flags: flags, deadlineMilliseconds: isRequest ? 30_000 : nil
+      ).frames)
   }
 
   /// Goes through the handshake as the initiator; what the server answers is left unread.
@@ -120,8 +136,11 @@ struct RawPeer: Sendable {
     if versions == [1] { try await send(.peerInfo(identity.info), stream: 0) }
   }
 
-  /// Every message until the server closes the connection, or until `enough` have come.
-  func messages(enough: Int = .max) async throws -> [(stream: UInt64, message: Message)] {
+  /// Every message until the server closes the connection, or until `enough` have come; pings,
+  /// which come when they like, only if they are asked for.
+  func messages(
+    enough: Int = .max, withPings: Bool = false
+  ) async throws -> [(stream: UInt64, message: Message)] {
     var decoder = FrameDecoder(limits: .established)
     var messages: [(stream: UInt64, message: Message)] = []
     for await piece in bytes {
@@ -129,7 +148,9 @@ struct RawPeer: Sendable {
       while let message = try decoder.next({ header, payload in
         (header.stream, Result { try MessageCodec.decode(type: header.type, payload: payload) })
       }) {
-        messages.append((message.0, try message.1.get()))
+        let content = try message.1.get()
+        if case .ping = content, !withPings { continue }
+        messages.append((message.0, content))
       }
       if messages.count >= enough { break }
     }

@@ -29,7 +29,7 @@ struct FrameTests {
     _ flags: FrameFlags = .last, type: UInt16 = 10, stream: UInt64 = 1, payload: [UInt8] = []
   ) throws -> [UInt8] {
     // Made by the encoder from an empty message, then given what is wanted and sealed again.
-    var bytes = try FrameEncoder.encode(.acknowledged, stream: stream, flags: flags)
+    var bytes = try FrameEncoder.encode(.acknowledged, stream: stream, flags: flags).frames
     bytes[5] = flags.rawValue
     bytes[6] = UInt8(type & 0xFF)
     bytes[7] = UInt8(type >> 8)
@@ -50,7 +50,8 @@ struct FrameTests {
     let chunk = Message.tokenChunk(
       TokenChunk(firstIndex: 0, tokens: [1], finish: nil, migration: nil))
     let bytes = try FrameEncoder.encode(
-      chunk, stream: 0x0102_0304_0506_0708, flags: [.response, .last])
+      chunk, stream: 0x0102_0304_0506_0708, flags: [.response, .last]
+    ).frames
     #expect(Array(bytes[..<4]) == Array("BATN".utf8))
     #expect(bytes[4] == 1)
     #expect(bytes[5] == 0b110)
@@ -67,7 +68,7 @@ struct FrameTests {
     var sent: [Message] = []
     for type in MessageType.allCases {
       let message = try random.message(type)
-      bytes += try FrameEncoder.encode(message, stream: UInt64(type.rawValue), flags: .last)
+      bytes += try FrameEncoder.encode(message, stream: UInt64(type.rawValue), flags: .last).frames
       sent.append(message)
     }
     let received = try Self.decode(bytes, by: size)
@@ -82,7 +83,8 @@ struct FrameTests {
   func truncated() throws {
     var random = RandomMessages(seed: 4)
     let bytes = try FrameEncoder.encode(
-      try random.message(.decodeRequest), stream: 1, flags: .last)
+      try random.message(.decodeRequest), stream: 1, flags: .last
+    ).frames
     for length in 0..<bytes.count {
       #expect(try Self.decode(Array(bytes[..<length]), by: 64).isEmpty)
     }
@@ -93,6 +95,7 @@ struct FrameTests {
   func bitFlips() throws {
     var random = RandomMessages(seed: 5)
     let bytes = try FrameEncoder.encode(try random.message(.ticketClaim), stream: 1, flags: .last)
+      .frames
     for bit in 0..<bytes.count * 8 {
       var changed = bytes
       changed[bit / 8] ^= 1 << (bit % 8)
@@ -114,8 +117,8 @@ struct FrameTests {
       ModelAssetChunk(
         name: "tokenizer.json", sha256: random.bytes(32), totalBytes: UInt64(data.count), offset: 0,
         data: data))
-    let bytes = try FrameEncoder.encode(large, stream: 2, flags: [.last, .response])
-    let small = try FrameEncoder.encode(.acknowledged, stream: 4, flags: [.last, .response])
+    let bytes = try FrameEncoder.encode(large, stream: 2, flags: [.last, .response]).frames
+    let small = try FrameEncoder.encode(.acknowledged, stream: 4, flags: [.last, .response]).frames
     var mixed: [UInt8] = []
     var start = 0
     var frames = 0
@@ -145,14 +148,15 @@ struct FrameTests {
       PrefillProgress(
         firstBlock: 0, stamps: Array(repeating: 1, count: (16 << 20) / 8), completion: nil))
     #expect {
-      _ = try FrameEncoder.encode(chunk, stream: 1, flags: .last)
+      _ = try FrameEncoder.encode(chunk, stream: 1, flags: .last).frames
     } throws: { ($0 as? BatonError)?.code == .invalidArgument }
     #expect {
       _ = try FrameEncoder.encode(
         .prefillProgress(
           PrefillProgress(firstBlock: 0, stamps: Array(repeating: 1, count: 4_096), completion: nil)
         ),
-        stream: 1, flags: .last, limits: .handshake)
+        stream: 1, flags: .last, limits: .handshake
+      ).frames
     } throws: { ($0 as? BatonError)?.code == .invalidArgument }
   }
 
@@ -168,7 +172,8 @@ struct FrameTests {
     let cases: [([UInt8], String)] = [
       (Array("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8), "magic"),
       (Self.seal(changed(4, 2)), "version"),
-      (Self.seal(changed(5, 16)), "flags"),
+      (Self.seal(changed(5, 32)), "flags"),
+      (Self.seal(changed(5, 16)), "deadline"),
       (Self.seal(changed(5, 1)), "compressed"),
       (Self.seal(changed(5, 0b1010)), "last"),
       (Self.seal(changed(5, 0b1000)), "empty"),

@@ -15,7 +15,7 @@ struct MessageCodecTests {
     let whole = FrameLimits(
       maximumPayloadBytes: Limits.maximumMessageBytes,
       maximumMessageBytes: Limits.maximumMessageBytes)
-    let frame = try FrameEncoder.encode(message, stream: 1, flags: .last, limits: whole)
+    let frame = try FrameEncoder.encode(message, stream: 1, flags: .last, limits: whole).frames
     return (UInt16(frame[6]) | UInt16(frame[7]) << 8, Array(frame[FrameHeader.byteCount...]))
   }
 

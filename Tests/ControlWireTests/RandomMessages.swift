@@ -154,6 +154,9 @@ struct RandomMessages {
           retryAfterMilliseconds: chance() ? number32() : nil))
     case .cancel: .cancel
     case .acknowledged: .acknowledged
+    case .credit: .credit(UInt32(number(1...Int(UInt32.max))))
+    case .ping: .ping(next())
+    case .pong: .pong(next())
     case .modelAssetsRequest: .modelAssetsRequest
     case .modelAssetChunk: .modelAssetChunk(chunk())
     case .metricsRequest: .metricsRequest

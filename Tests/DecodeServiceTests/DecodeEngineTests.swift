@@ -40,7 +40,7 @@ struct DecodeEngineTests {
     let identity = LocalIdentity(
       engine: try EngineID("proxy"), incarnation: .random(), role: .proxy,
       info: PeerInfo(model: nil, bootID: "", processID: 1, addresses: [], ranks: 1),
-      keys: nil)
+      options: ControlOptions())
     while true {
       do {
         return try await ControlClient.connect(
@@ -61,7 +61,9 @@ struct DecodeEngineTests {
   }
 
   private func blocksUsed(_ connection: ControlConnection) async throws -> Double {
-    guard case .metricsReply(let families) = try await connection.request(.metricsRequest),
+    guard
+      case .metricsReply(let families) = try await connection.request(
+        .metricsRequest, within: .seconds(30)),
       let blocks = families.first(where: { $0.name == "baton_kv_blocks" }),
       let used = blocks.samples.first(where: { $0.labels.contains { $0.value == "used" } })
     else { throw BatonError(.internalError, "the engine does not tell of its blocks") }
@@ -83,7 +85,9 @@ struct DecodeEngineTests {
     let server = try await prefill.serve()
     try await withDecode(handoff: handoff) { connection in
       var tokens = [prefill.answer[0]]
-      for try await case .tokenChunk(let chunk) in try connection.stream(request(prefill.ticket)) {
+      for try await case .tokenChunk(let chunk) in try connection.stream(
+        request(prefill.ticket), within: .seconds(30))
+      {
         #expect(Int(chunk.firstIndex) == tokens.count)
         tokens += chunk.tokens
       }
@@ -105,7 +109,7 @@ struct DecodeEngineTests {
       do {
         // Longer than the test could fall behind.
         for try await case .tokenChunk(let chunk) in try connection.stream(
-          request(prefill.ticket, length: 3_500))
+          request(prefill.ticket, length: 3_500), within: .seconds(30))
         {
           tokens += chunk.tokens
           // Its lease has ended, as prefill sees it, and another prompt is read into the block.
@@ -158,7 +162,9 @@ struct DecodeEngineTests {
     let server = try await prefill.serve()
     try await withDecode(handoff: handoff) { connection in
       let error = await #expect(throws: BatonError.self) {
-        for try await _ in try connection.stream(request(prefill.ticket)) {}
+        for try await _ in try connection.stream(
+          request(prefill.ticket), within: .seconds(30))
+        {}
       }
       #expect(error?.code == lie.code, "\(error?.message ?? "")")
       try await expectNoBlocksUsed(connection)
@@ -173,7 +179,9 @@ struct DecodeEngineTests {
     ticket.leaseMilliseconds = 1_500
     try await withDecode(handoff: "borrow") { connection in
       let error = await #expect(throws: BatonError.self) {
-        for try await _ in try connection.stream(request(ticket)) {}
+        for try await _ in try connection.stream(
+          request(ticket), within: .seconds(30))
+        {}
       }
       #expect(error?.code == .incompatible)
       for number in ["1500", "\(Limits.leaseRenewalMilliseconds)"] {
@@ -191,11 +199,14 @@ struct DecodeEngineTests {
     let servers = [try await honest.serve(), try await lying.serve()]
     try await withDecode(handoff: "copy") { connection in
       // Takes nearly the whole pool for a long time.
-      let running = try connection.stream(request(honest.ticket, length: 4_000))
+      let running = try connection.stream(
+        request(honest.ticket, length: 4_000), within: .seconds(30))
       var chunks = running.makeAsyncIterator()
       _ = try await chunks.next()
       let error = await #expect(throws: BatonError.self) {
-        for try await _ in try connection.stream(request(lying.ticket)) {}
+        for try await _ in try connection.stream(
+          request(lying.ticket), within: .seconds(30))
+        {}
       }
       #expect(error?.code == .protocolViolation)
       #expect(try await blocksUsed(connection) > 200)

@@ -1,4 +1,5 @@
 package import ControlProtocol
+package import ControlTransport
 import Foundation
 package import KVCore
 
@@ -6,15 +7,29 @@ package import KVCore
 package struct ControlConfiguration: Hashable, Sendable {
   /// Nil where peers are believed without a proof.
   package var keyFile: String?
+  package var compression: ControlOptions.Compression
+  package var peerTimeoutMilliseconds: Int
 
   /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value.
   package init(settings: SettingsResolver) throws(BatonError) {
     keyFile = try settings.value(of: Settings.clusterKeyFile)
+    compression = try settings.value(of: Settings.compression)
+    peerTimeoutMilliseconds = try settings.value(of: Settings.peerTimeout)
   }
 
   /// What gives another process of the fleet the same configuration.
   var arguments: [String] {
-    keyFile.map { [Settings.clusterKeyFile.flag, $0] } ?? []
+    [
+      Settings.compression.flag, compression.description, Settings.peerTimeout.flag,
+      "\(peerTimeoutMilliseconds)",
+    ] + (keyFile.map { [Settings.clusterKeyFile.flag, $0] } ?? [])
+  }
+
+  /// What connections are opened and accepted with. Throws as `keys` does.
+  package func options() throws(BatonError) -> ControlOptions {
+    ControlOptions(
+      keys: try keys(), compression: compression,
+      peerTimeout: .milliseconds(peerTimeoutMilliseconds))
   }
 
   /// The keys in the key file; nil where none is named.

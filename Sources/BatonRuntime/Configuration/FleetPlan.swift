@@ -43,6 +43,7 @@ package struct FleetPlan: Hashable, Sendable {
     proxy += [
       Settings.host.flag, configuration.host, Settings.port.flag, "\(configuration.port)",
       Settings.maxConcurrent.flag, "\(configuration.maxConcurrent)",
+      Settings.requestTimeout.flag, "\(configuration.requestTimeoutSeconds)",
       Settings.logLevel.flag, configuration.logLevel.rawValue,
     ]
     proxy += configuration.control.arguments

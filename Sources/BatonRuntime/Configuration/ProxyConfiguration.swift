@@ -15,6 +15,7 @@ package struct ProxyConfiguration: Hashable, Sendable {
   package var servedModelName: String?
   /// Completions in progress at once.
   package var maxConcurrent: Int
+  package var requestTimeoutSeconds: Int
 
   /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value, and
   /// when the addresses make up neither a pair nor a hybrid engine.
@@ -28,6 +29,7 @@ package struct ProxyConfiguration: Hashable, Sendable {
     hybrid = try settings.value(of: Settings.hybridAddress)
     servedModelName = try settings.value(of: Settings.servedModelName)
     maxConcurrent = try settings.value(of: Settings.maxConcurrent)
+    requestTimeoutSeconds = try settings.value(of: Settings.requestTimeout)
     guard !hybrid.isEmpty || (!prefill.isEmpty && !decode.isEmpty) else {
       throw BatonError(
         .invalidArgument,

@@ -13,6 +13,7 @@ package struct UpConfiguration: Hashable, Sendable {
   package var port: Int
   package var servedModelName: String?
   package var maxConcurrent: Int
+  package var requestTimeoutSeconds: Int
   package var handoff: HandoffMode
   package var kvDataType: KVDataType
   package var kvBlocks: Int
@@ -34,6 +35,7 @@ package struct UpConfiguration: Hashable, Sendable {
     port = try settings.value(of: Settings.port)
     servedModelName = try settings.value(of: Settings.servedModelName)
     maxConcurrent = try settings.value(of: Settings.maxConcurrent)
+    requestTimeoutSeconds = try settings.value(of: Settings.requestTimeout)
     handoff = try settings.value(of: Settings.handoff)
     kvDataType = try settings.value(of: Settings.kvDataType)
     kvBlocks = try settings.value(of: Settings.kvBlocks)

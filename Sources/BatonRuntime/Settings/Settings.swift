@@ -1,3 +1,4 @@
+package import ControlTransport
 package import KVCore
 package import Logging
 
@@ -44,6 +45,9 @@ package enum Settings {
   package static let maxConcurrent = Setting.integer(
     "max-concurrent", in: 1...65_536, default: 256,
     help: "Completions in progress at once; more are answered with status 429.", commands: edge)
+  package static let requestTimeout = Setting.integer(
+    "request-timeout", in: 1...86_400, default: 600,
+    help: "Seconds that a completion may take in all.", commands: edge)
 
   package static let name = Setting.engineName(
     "name", described: "role, host and process id",
@@ -61,6 +65,15 @@ package enum Settings {
     "cluster-key-file", valueName: "FILE", described: "none",
     help: "File with the key that all processes of the fleet prove to each other: 64 hexadecimal "
       + "digits, as openssl rand -hex 32 writes them; on two lines the old one and the new one.",
+    commands: BatonCommand.all)
+
+  package static let compression = Setting.choice(
+    "compression", default: ControlOptions.Compression.remote,
+    help: "When long control messages are compressed with zstd: between machines only, always or "
+      + "never.", commands: BatonCommand.all)
+  package static let peerTimeout = Setting.integer(
+    "peer-timeout-ms", in: 100...600_000, default: Int(TransportLimits.peerTimeoutMilliseconds),
+    help: "Milliseconds that another process may say nothing, though asked, before it is given up.",
     commands: BatonCommand.all)
 
   package static let handoff = Setting.choice(
@@ -100,7 +113,9 @@ package enum Settings {
   /// In the order in which help lists them.
   package static let all: [any SettingDescription] = [
     model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
-    servedModelName, maxConcurrent, name, listen, advertise, clusterKeyFile, handoff, kvDataType,
+    servedModelName, maxConcurrent, requestTimeout, name, listen, advertise, clusterKeyFile,
+    compression,
+    peerTimeout, handoff, kvDataType,
     kvBlocks,
     blockTokens, prefillChunk, threads, logLevel, config,
   ]

@@ -18,6 +18,8 @@ package struct HandshakeMachine: ~Copyable {
   package enum Feature {
     /// The sender proves a cluster key, and wants the peer to.
     package static let clusterKey = "cluster-key"
+    /// The sender can read compressed payloads.
+    package static let zstd = "zstd"
   }
 
   /// What the peer is, once the handshake is over.

@@ -11,6 +11,7 @@ package struct StreamTable: ~Copyable {
     case message
     case error
     case cancel
+    case credit
   }
 
   /// What to do with what came.
@@ -84,6 +85,10 @@ package struct StreamTable: ~Copyable {
       case .message: return .known(step(stream, isLast ? .lastAnswerReceived : .answerReceived))
       case .error: return .known(step(stream, .errorReceived))
       case .cancel: return .known(step(stream, .cancelReceived))
+      case .credit:
+        return .violation(
+          BatonError(
+            .protocolViolation, "a credit came for stream \(stream), which this side asked on"))
       }
     }
     return receivedFromOpener(arrival, on: stream, isLast: isLast)
@@ -100,6 +105,14 @@ package struct StreamTable: ~Copyable {
             .protocolViolation, "stream \(stream) was cancelled, which was never opened"))
       }
       return .known(step(stream, .cancelReceived))
+    case .credit:
+      // Whether there is something to send is not for the machine to know.
+      guard stream <= lastOfPeer else {
+        return .violation(
+          BatonError(
+            .protocolViolation, "a credit came for stream \(stream), which was never opened"))
+      }
+      return .known(.drop)
     case .message:
       guard stream > lastOfPeer else {
         return .violation(

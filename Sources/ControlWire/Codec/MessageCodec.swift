@@ -15,6 +15,9 @@ package enum MessageCodec {
     case .error(let value): unsafe PackedMessage(.error, value)
     case .cancel: PackedMessage(.cancel)
     case .acknowledged: PackedMessage(.acknowledged)
+    case .credit(let bytes): unsafe PackedMessage(.credit, Credit(bytes: bytes))
+    case .ping(let number): unsafe PackedMessage(.ping, Ping(number: number))
+    case .pong(let number): unsafe PackedMessage(.pong, Pong(number: number))
     case .modelAssetsRequest: PackedMessage(.modelAssetsRequest)
     case .modelAssetChunk(let value): unsafe PackedMessage(.modelAssetChunk, value)
     case .metricsRequest: PackedMessage(.metricsRequest)
@@ -69,6 +72,15 @@ package enum MessageCodec {
       return .error(try unsafe unpack(type, payload, baton__v1__error__unpack))
     case .cancel: return .cancel
     case .acknowledged: return .acknowledged
+    case .credit:
+      let credit: Credit = try unsafe unpack(type, payload, baton__v1__credit__unpack)
+      return .credit(credit.bytes)
+    case .ping:
+      let ping: Ping = try unsafe unpack(type, payload, baton__v1__ping__unpack)
+      return .ping(ping.number)
+    case .pong:
+      let pong: Pong = try unsafe unpack(type, payload, baton__v1__pong__unpack)
+      return .pong(pong.number)
     case .modelAssetsRequest: return .modelAssetsRequest
     case .metricsRequest: return .metricsRequest
     case .modelAssetChunk:

@@ -7,6 +7,10 @@ package enum MessageType: UInt16, Sendable, CaseIterable {
   case error = 8
   case cancel = 9
   case acknowledged = 10
+  case credit = 11
+
+  case ping = 12
+  case pong = 13
 
   case modelAssetsRequest = 32
   case modelAssetChunk = 33

@@ -8,7 +8,8 @@ package struct FrameDecoder: ~Copyable {
   /// One message of which not all frames have come.
   private struct Partial {
     var type: UInt16
-    var isResponse: Bool
+    /// `response` and `deadline`, which all frames of a message have alike.
+    var common: FrameFlags
     var payload: [UInt8]
   }
 
@@ -26,6 +27,9 @@ package struct FrameDecoder: ~Copyable {
 
   package init(limits: FrameLimits) { self.limits = limits }
 
+  /// Whether a part of a frame has come, once `next` has given all whole messages.
+  package var isInsideFrame: Bool { start < pending.count }
+
   /// Takes bytes as they came; `next` gives what they complete.
   package mutating func feed(_ bytes: Span<UInt8>) {
     if start > 0 {
@@ -37,25 +41,29 @@ package struct FrameDecoder: ~Copyable {
 
   /// Gives the next whole message to `body` and returns its result; nil when more bytes are needed.
   ///
-  /// The header of a message that came in several frames is that of its last frame, with the whole
-  /// payload's length. The payload is valid inside `body` only. Throws `malformedFrame`, naming
+  /// The header of a message that came in several frames is that of its last frame. `payloadLength`
+  /// is that of the whole message as `body` gets it: decompressed, and without the deadline, which
+  /// is in the header. The payload is valid inside `body` only. Throws `malformedFrame`, naming
   /// the frame's offset on the connection and what is wrong; the decoder is then of no more use.
   package mutating func next<Result>(
     _ body: (FrameHeader, Span<UInt8>) -> Result
   ) throws(BatonError) -> Result? {
-    while var header = try frameAtStart() {
+    while let header = try frameAtStart() {
       let payload = start + FrameHeader.byteCount..<start + header.frameLength
-      if !header.flags.contains(.continues), partials[header.stream] == nil {
-        let result = body(header, pending.span.extracting(payload))
+      let isWhole = !header.flags.contains(.continues) && partials[header.stream] == nil
+      if isWhole, !header.flags.contains(.compressed) {
+        let result = try give(header, pending.span.extracting(payload), to: body)
         consume(header.frameLength)
         return result
       }
-      let whole = try join(header, pending[payload])
-      consume(header.frameLength)
+      let content = try content(of: header, in: payload)
+      let whole = isWhole ? content : try join(header, content)
       if let whole {
-        header.payloadLength = UInt32(whole.count)
-        return body(header, whole.span)
+        let result = try give(header, whole.span, to: body)
+        consume(header.frameLength)
+        return result
       }
+      consume(header.frameLength)
     }
     return nil
   }
@@ -77,35 +85,67 @@ package struct FrameDecoder: ~Copyable {
     return header
   }
 
-  /// Adds the payload of a frame to its message; returns the message once it is whole.
+  /// What a frame carries, decompressed.
+  private func content(
+    of header: FrameHeader, in payload: Range<Int>
+  ) throws(BatonError) -> [UInt8] {
+    guard header.flags.contains(.compressed) else { return Array(pending[payload]) }
+    do {
+      return try PayloadCompression.decompress(
+        pending.span.extracting(payload), maximumBytes: limits.maximumPayloadBytes)
+    } catch {
+      throw malformed(error.message)
+    }
+  }
+
+  /// Gives a whole message to `body`, its deadline in the header.
+  private func give<Result>(
+    _ header: FrameHeader, _ payload: Span<UInt8>, to body: (FrameHeader, Span<UInt8>) -> Result
+  ) throws(BatonError) -> Result {
+    var header = header
+    var payload = payload
+    if header.flags.contains(.deadline) {
+      guard payload.count >= FrameHeader.deadlineByteCount else {
+        throw malformed("the payload is too short for a deadline")
+      }
+      header.deadlineMilliseconds = (0..<FrameHeader.deadlineByteCount).reduce(0) { value, place in
+        value | UInt32(payload[place]) << (8 * place)
+      }
+      payload = payload.extracting(droppingFirst: FrameHeader.deadlineByteCount)
+    }
+    header.payloadLength = UInt32(payload.count)
+    return body(header, payload)
+  }
+
+  /// Adds the content of a frame to its message; returns the message once it is whole.
   private mutating func join(
-    _ header: FrameHeader, _ payload: ArraySlice<UInt8>
+    _ header: FrameHeader, _ content: [UInt8]
   ) throws(BatonError) -> [UInt8]? {
     guard limits.allowsParts else { throw malformed("a message of the handshake is cut in parts") }
-    let isResponse = header.flags.contains(.response)
-    guard partialBytes + payload.count <= limits.maximumMessageBytes else {
+    let common = header.flags.intersection([.response, .deadline])
+    guard partialBytes + content.count <= limits.maximumMessageBytes else {
       throw malformed(
-        "unfinished messages have \(partialBytes + payload.count) bytes, "
+        "unfinished messages have \(partialBytes + content.count) bytes, "
           + "\(limits.maximumMessageBytes) are allowed")
     }
     var partial =
       partials.removeValue(forKey: header.stream)
-      ?? Partial(type: header.type, isResponse: isResponse, payload: [])
-    guard partial.type == header.type, partial.isResponse == isResponse else {
+      ?? Partial(type: header.type, common: common, payload: [])
+    guard partial.type == header.type, partial.common == common else {
       throw malformed(
         "stream \(header.stream) goes on with type \(header.type) "
           + "inside a message of type \(partial.type)")
     }
-    partial.payload.append(contentsOf: payload)
+    partial.payload += content
     if header.flags.contains(.continues) {
       guard partials.count < Limits.maximumStreamsPerConnection else {
         throw malformed("more than \(partials.count) messages are unfinished")
       }
       partials[header.stream] = partial
-      partialBytes += payload.count
+      partialBytes += content.count
       return nil
     }
-    partialBytes -= partial.payload.count - payload.count
+    partialBytes -= partial.payload.count - content.count
     return partial.payload
   }
 

@@ -6,7 +6,7 @@ package struct FrameFlags: OptionSet, Hashable, Sendable {
 
   package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  /// The payload is one zstd frame. Kept for the version that negotiates it.
+  /// The payload is one zstd frame; only where both sides have said that they can.
   package static let compressed = FrameFlags(rawValue: 1 << 0)
   /// The sender sends no more on this stream.
   package static let last = FrameFlags(rawValue: 1 << 1)
@@ -14,8 +14,10 @@ package struct FrameFlags: OptionSet, Hashable, Sendable {
   package static let response = FrameFlags(rawValue: 1 << 2)
   /// The payload is a part of a message that goes on in the stream's next frame.
   package static let continues = FrameFlags(rawValue: 1 << 3)
+  /// The message has a deadline: its first four bytes say in how many milliseconds.
+  package static let deadline = FrameFlags(rawValue: 1 << 4)
 
-  package static let known: FrameFlags = [.compressed, .last, .response, .continues]
+  package static let known: FrameFlags = [.compressed, .last, .response, .continues, .deadline]
 }
 
 /// The 24 bytes before each payload, little endian.
@@ -24,6 +26,8 @@ package struct FrameFlags: OptionSet, Hashable, Sendable {
 /// (32), 20 CRC-32C (32) over bytes 0 to 19 and the payload.
 package struct FrameHeader: Hashable, Sendable {
   package static let byteCount = 24
+  /// Of the deadline before the payload of a message that has one: 32 bits, little endian.
+  package static let deadlineByteCount = 4
   /// `BATN`, read as a little-endian number.
   package static let magic: UInt32 = 0x4E54_4142
   package static let version: UInt8 = 1
@@ -33,6 +37,8 @@ package struct FrameHeader: Hashable, Sendable {
   package var type: UInt16
   package var stream: UInt64
   package var payloadLength: UInt32
+  /// From the payload of a message with the flag `deadline`, once it is whole.
+  package var deadlineMilliseconds: UInt32?
 
   /// Of header and payload.
   package var frameLength: Int { Self.byteCount + Int(payloadLength) }
@@ -86,9 +92,9 @@ extension FrameHeader {
       flags: FrameFlags(rawValue: load(5, as: UInt8.self)), type: load(6, as: UInt16.self),
       stream: load(8, as: UInt64.self), payloadLength: load(16, as: UInt32.self))
     guard flags.isSubset(of: .known) else {
-      throw BatonError(.malformedFrame, "the flags are \(flags.rawValue), bits 4 to 7 must be 0")
+      throw BatonError(.malformedFrame, "the flags are \(flags.rawValue), bits 5 to 7 must be 0")
     }
-    guard !flags.contains(.compressed) else {
+    guard limits.allowsCompression || !flags.contains(.compressed) else {
       throw BatonError(.malformedFrame, "the payload is compressed, which was not negotiated")
     }
     guard !flags.isSuperset(of: [.last, .continues]) else {
@@ -99,8 +105,11 @@ extension FrameHeader {
         .malformedFrame,
         "the payload has \(payloadLength) bytes, \(limits.maximumPayloadBytes) are allowed")
     }
-    guard payloadLength > 0 || !flags.contains(.continues) else {
-      throw BatonError(.malformedFrame, "a part that goes on is empty")
+    guard payloadLength > 0 || flags.isDisjoint(with: [.continues, .deadline]) else {
+      throw BatonError(
+        .malformedFrame,
+        flags.contains(.continues)
+          ? "a part that goes on is empty" : "the payload is too short for a deadline")
     }
   }
 

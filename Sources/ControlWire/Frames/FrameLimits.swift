@@ -7,11 +7,17 @@ package struct FrameLimits: Hashable, Sendable {
   package let maximumMessageBytes: Int
   /// Whether a message may be cut into several frames.
   package let allowsParts: Bool
+  /// Whether payloads may be zstd frames.
+  package let allowsCompression: Bool
 
-  package init(maximumPayloadBytes: Int, maximumMessageBytes: Int, allowsParts: Bool = true) {
+  package init(
+    maximumPayloadBytes: Int, maximumMessageBytes: Int, allowsParts: Bool = true,
+    allowsCompression: Bool = false
+  ) {
     self.maximumPayloadBytes = maximumPayloadBytes
     self.maximumMessageBytes = maximumMessageBytes
     self.allowsParts = allowsParts
+    self.allowsCompression = allowsCompression
   }
 
   /// Messages of the handshake fit one frame.
@@ -22,4 +28,9 @@ package struct FrameLimits: Hashable, Sendable {
   package static let established = FrameLimits(
     maximumPayloadBytes: Limits.maximumFramePayloadBytes,
     maximumMessageBytes: Limits.maximumMessageBytes)
+
+  /// The same where both sides have said that they can read compressed payloads.
+  package static let compressed = FrameLimits(
+    maximumPayloadBytes: Limits.maximumFramePayloadBytes,
+    maximumMessageBytes: Limits.maximumMessageBytes, allowsCompression: true)
 }

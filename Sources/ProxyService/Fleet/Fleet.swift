@@ -13,6 +13,8 @@ package final class Fleet: Service {
   private let state: Mutex<FleetState>
   private let identity: LocalIdentity
   private let servedModelName: String?
+  /// How long a request may take in all.
+  let requestTimeout: Duration
   private let prefillPolicy: any RoutingPolicy
   private let decodePolicy: any RoutingPolicy
   let logger: Logger
@@ -20,15 +22,18 @@ package final class Fleet: Service {
   /// - Parameters:
   ///   - engines: the control address of each engine and the role that it must have.
   ///   - servedModelName: what clients call the model; nil takes the engines' name.
+  ///   - requestTimeout: how long a request may take in all its attempts.
   package init(
     engines: [(address: ControlAddress, role: Role)], identity: LocalIdentity,
-    servedModelName: String?, prefillPolicy: any RoutingPolicy = LeastOutstanding(),
+    servedModelName: String?, requestTimeout: Duration,
+    prefillPolicy: any RoutingPolicy = LeastOutstanding(),
     decodePolicy: any RoutingPolicy = LeastOutstanding(), logger: Logger
   ) {
     self.state = Mutex(
       FleetState(members: engines.map { .init(address: $0.address, role: $0.role) }))
     self.identity = identity
     self.servedModelName = servedModelName
+    self.requestTimeout = requestTimeout
     self.prefillPolicy = prefillPolicy
     self.decodePolicy = decodePolicy
     self.logger = logger
@@ -235,7 +240,8 @@ extension Fleet {
     let prepare = LinkPrepare(
       engine: prefill.remote.engine, addresses: prefill.remoteInfo.addresses)
     do {
-      _ = try await decode.request(.linkPrepare(prepare))
+      _ = try await decode.request(
+        .linkPrepare(prepare), within: .milliseconds(ProxyLimits.linkPrepareMilliseconds))
     } catch {
       guard !Task.isCancelled else { return }
       logger.warning(

@@ -14,7 +14,9 @@ enum ModelAssets {
   static func fetch(from connection: ControlConnection) async throws -> [String: [UInt8]] {
     var files: [String: [UInt8]] = [:]
     var unfinished: Set<String> = []
-    for try await message in try connection.stream(.modelAssetsRequest) {
+    let answers = try connection.stream(
+      .modelAssetsRequest, within: .milliseconds(ProxyLimits.modelAssetsMilliseconds))
+    for try await message in answers {
       guard case .modelAssetChunk(let chunk) = message else {
         throw BatonError(.protocolViolation, "expected a piece of a model file")
       }

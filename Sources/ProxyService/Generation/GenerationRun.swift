@@ -13,6 +13,8 @@ struct GenerationRun {
   let logger: Logger
   let deliver: @Sendable (GenerationEvent) -> Void
 
+  /// When the answer must be complete.
+  private let deadline: ContinuousClock.Instant
   private var assembler = AnswerAssembler()
   /// Tokens that came from engines that had the KV: what prefill alone adds is no progress.
   private var decodedTokens = 0
@@ -26,6 +28,7 @@ struct GenerationRun {
     self.fleet = fleet
     self.logger = logger
     self.deliver = deliver
+    deadline = .now + fleet.requestTimeout
   }
 
   /// Runs to the end of the answer; throws what the client should be told.
@@ -48,6 +51,11 @@ struct GenerationRun {
         return
       } catch {
         try Task.checkCancellation()
+        guard .now < deadline else {
+          throw BatonError(
+            .deadlineExceeded, "the answer was not complete after \(fleet.requestTimeout)",
+            isRetryable: false)
+        }
         var error = BatonError(wrapping: error)
         if error.code == .cancelled {
           // The client did not cancel, so an engine gave up.
@@ -85,7 +93,7 @@ struct GenerationRun {
       defer { group.cancelAll() }
       let first = firstLeg(
         of: route, attempt: attempt, tokens: tokens, sampling: sampling, events: continuation)
-      group.addTask { await first.leg.run(first.message) }
+      group.addTask { [deadline] in await first.leg.run(first.message, by: deadline) }
       for try await event in events {
         switch (event, route.kind) {
         case (.accepted(let accepted), .pair(_, let decode)):
@@ -94,7 +102,7 @@ struct GenerationRun {
           let message = Message.decodeRequest(
             DecodeRequest(
               request: request.id, attempt: UInt32(attempt), ticket: accepted, sampling: sampling))
-          group.addTask { await leg.run(message) }
+          group.addTask { [deadline] in await leg.run(message, by: deadline) }
         case (.ended, _):
           openLegs -= 1
         default:

@@ -18,10 +18,10 @@ struct Leg: Sendable {
 
   /// Ends with the engine's answer; a failure ends the whole attempt. Cancelling cancels the
   /// request in the engine.
-  func run(_ request: Message) async {
+  func run(_ request: Message, by deadline: ContinuousClock.Instant) async {
     do {
       var isComplete = false
-      for try await message in try connection.stream(request) {
+      for try await message in try connection.stream(request, within: deadline - .now) {
         switch message {
         case .prefillAccepted(let ticket):
           events.yield(.accepted(ticket))

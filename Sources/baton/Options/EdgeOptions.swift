@@ -7,11 +7,13 @@ struct EdgeOptions: SettingOptions {
   @Option(Settings.port) var port: String?
   @Option(Settings.servedModelName) var servedModelName: String?
   @Option(Settings.maxConcurrent) var maxConcurrent: String?
+  @Option(Settings.requestTimeout) var requestTimeout: String?
 
   var given: GivenSettings {
     givenSettings(
       (Settings.host, host.texts), (Settings.port, port.texts),
       (Settings.servedModelName, servedModelName.texts),
-      (Settings.maxConcurrent, maxConcurrent.texts))
+      (Settings.maxConcurrent, maxConcurrent.texts),
+      (Settings.requestTimeout, requestTimeout.texts))
   }
 }

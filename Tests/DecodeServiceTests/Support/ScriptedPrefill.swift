@@ -59,7 +59,7 @@ final class ScriptedPrefill: ControlHandler {
           vocabularySize: UInt32(engine.model.vocabularySize), endTokens: engine.model.endTokens,
           poolBlocks: UInt32(pool.blockCount)),
         bootID: "", processID: 1, addresses: [address], ranks: 1),
-      keys: nil)
+      options: ControlOptions())
     self.progress = progress
   }
 

@@ -29,7 +29,8 @@ struct ScriptedFleet {
     ]
     let fleet = Fleet(
       engines: zip(servers, [.prefill, .decode]).map { ($0.boundAddresses[0], $1) },
-      identity: try identity("proxy", .proxy), servedModelName: nil, logger: EdgeFixture.logger)
+      identity: try identity("proxy", .proxy), servedModelName: nil,
+      requestTimeout: .seconds(30), logger: EdgeFixture.logger)
     let backend = FleetBackend(fleet: fleet, logger: EdgeFixture.logger)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await fleet.run() }
@@ -89,6 +90,6 @@ struct ScriptedFleet {
       engine: try EngineID(name), incarnation: .random(), role: role,
       info: PeerInfo(
         model: role == .proxy ? nil : model, bootID: "", processID: 1, addresses: [], ranks: 1),
-      keys: nil)
+      options: ControlOptions())
   }
 }

@@ -7,7 +7,7 @@
 #endif
 
 #include "baton/v1/frame.pb-c.h"
-static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[24] =
+static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[27] =
 {
   { "MESSAGE_TYPE_UNSPECIFIED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_UNSPECIFIED", 0 },
   { "MESSAGE_TYPE_HELLO", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_HELLO", 1 },
@@ -16,6 +16,9 @@ static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[2
   { "MESSAGE_TYPE_ERROR", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_ERROR", 8 },
   { "MESSAGE_TYPE_CANCEL", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_CANCEL", 9 },
   { "MESSAGE_TYPE_ACKNOWLEDGED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_ACKNOWLEDGED", 10 },
+  { "MESSAGE_TYPE_CREDIT", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_CREDIT", 11 },
+  { "MESSAGE_TYPE_PING", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PING", 12 },
+  { "MESSAGE_TYPE_PONG", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PONG", 13 },
   { "MESSAGE_TYPE_MODEL_ASSETS_REQUEST", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_MODEL_ASSETS_REQUEST", 32 },
   { "MESSAGE_TYPE_MODEL_ASSET_CHUNK", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_MODEL_ASSET_CHUNK", 33 },
   { "MESSAGE_TYPE_METRICS_REQUEST", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_METRICS_REQUEST", 34 },
@@ -35,33 +38,36 @@ static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[2
   { "MESSAGE_TYPE_LEASE_RELEASE", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RELEASE", 70 },
 };
 static const ProtobufCIntRange baton__v1__message_type__value_ranges[] = {
-{0, 0},{8, 4},{32, 7},{48, 11},{64, 17},{0, 24}
+{0, 0},{8, 4},{32, 10},{48, 14},{64, 20},{0, 27}
 };
-static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[24] =
+static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[27] =
 {
   { "MESSAGE_TYPE_ACKNOWLEDGED", 6 },
   { "MESSAGE_TYPE_CANCEL", 5 },
-  { "MESSAGE_TYPE_DECODE_REQUEST", 14 },
+  { "MESSAGE_TYPE_CREDIT", 7 },
+  { "MESSAGE_TYPE_DECODE_REQUEST", 17 },
   { "MESSAGE_TYPE_ERROR", 4 },
-  { "MESSAGE_TYPE_GENERATE_REQUEST", 15 },
+  { "MESSAGE_TYPE_GENERATE_REQUEST", 18 },
   { "MESSAGE_TYPE_HELLO", 1 },
-  { "MESSAGE_TYPE_LEASE_RELEASE", 23 },
-  { "MESSAGE_TYPE_LEASE_RENEW", 22 },
-  { "MESSAGE_TYPE_LINK_OPEN", 18 },
-  { "MESSAGE_TYPE_LINK_OPENED", 19 },
-  { "MESSAGE_TYPE_LINK_PREPARE", 17 },
-  { "MESSAGE_TYPE_METRICS_REPLY", 10 },
-  { "MESSAGE_TYPE_METRICS_REQUEST", 9 },
-  { "MESSAGE_TYPE_MODEL_ASSETS_REQUEST", 7 },
-  { "MESSAGE_TYPE_MODEL_ASSET_CHUNK", 8 },
+  { "MESSAGE_TYPE_LEASE_RELEASE", 26 },
+  { "MESSAGE_TYPE_LEASE_RENEW", 25 },
+  { "MESSAGE_TYPE_LINK_OPEN", 21 },
+  { "MESSAGE_TYPE_LINK_OPENED", 22 },
+  { "MESSAGE_TYPE_LINK_PREPARE", 20 },
+  { "MESSAGE_TYPE_METRICS_REPLY", 13 },
+  { "MESSAGE_TYPE_METRICS_REQUEST", 12 },
+  { "MESSAGE_TYPE_MODEL_ASSETS_REQUEST", 10 },
+  { "MESSAGE_TYPE_MODEL_ASSET_CHUNK", 11 },
   { "MESSAGE_TYPE_PEER_INFO", 2 },
-  { "MESSAGE_TYPE_PREFILL_ACCEPTED", 12 },
-  { "MESSAGE_TYPE_PREFILL_DONE", 13 },
-  { "MESSAGE_TYPE_PREFILL_PROGRESS", 21 },
-  { "MESSAGE_TYPE_PREFILL_REQUEST", 11 },
+  { "MESSAGE_TYPE_PING", 8 },
+  { "MESSAGE_TYPE_PONG", 9 },
+  { "MESSAGE_TYPE_PREFILL_ACCEPTED", 15 },
+  { "MESSAGE_TYPE_PREFILL_DONE", 16 },
+  { "MESSAGE_TYPE_PREFILL_PROGRESS", 24 },
+  { "MESSAGE_TYPE_PREFILL_REQUEST", 14 },
   { "MESSAGE_TYPE_PROOF", 3 },
-  { "MESSAGE_TYPE_TICKET_CLAIM", 20 },
-  { "MESSAGE_TYPE_TOKEN_CHUNK", 16 },
+  { "MESSAGE_TYPE_TICKET_CLAIM", 23 },
+  { "MESSAGE_TYPE_TOKEN_CHUNK", 19 },
   { "MESSAGE_TYPE_UNSPECIFIED", 0 },
 };
 const ProtobufCEnumDescriptor baton__v1__message_type__descriptor =
@@ -71,9 +77,9 @@ const ProtobufCEnumDescriptor baton__v1__message_type__descriptor =
   "MessageType",
   "Baton__V1__MessageType",
   "baton.v1",
-  24,
+  27,
   baton__v1__message_type__enum_values_by_number,
-  24,
+  27,
   baton__v1__message_type__enum_values_by_name,
   5,
   baton__v1__message_type__value_ranges,

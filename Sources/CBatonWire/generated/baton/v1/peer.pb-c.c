@@ -367,6 +367,141 @@ void   baton__v1__acknowledged__free_unpacked
   assert(message->base.descriptor == &baton__v1__acknowledged__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__credit__init
+                     (Baton__V1__Credit         *message)
+{
+  static const Baton__V1__Credit init_value = BATON__V1__CREDIT__INIT;
+  *message = init_value;
+}
+size_t baton__v1__credit__get_packed_size
+                     (const Baton__V1__Credit *message)
+{
+  assert(message->base.descriptor == &baton__v1__credit__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__credit__pack
+                     (const Baton__V1__Credit *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__credit__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__credit__pack_to_buffer
+                     (const Baton__V1__Credit *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__credit__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__Credit *
+       baton__v1__credit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__Credit *)
+     protobuf_c_message_unpack (&baton__v1__credit__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__credit__free_unpacked
+                     (Baton__V1__Credit *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__credit__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__ping__init
+                     (Baton__V1__Ping         *message)
+{
+  static const Baton__V1__Ping init_value = BATON__V1__PING__INIT;
+  *message = init_value;
+}
+size_t baton__v1__ping__get_packed_size
+                     (const Baton__V1__Ping *message)
+{
+  assert(message->base.descriptor == &baton__v1__ping__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__ping__pack
+                     (const Baton__V1__Ping *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__ping__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__ping__pack_to_buffer
+                     (const Baton__V1__Ping *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__ping__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__Ping *
+       baton__v1__ping__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__Ping *)
+     protobuf_c_message_unpack (&baton__v1__ping__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__ping__free_unpacked
+                     (Baton__V1__Ping *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__ping__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__pong__init
+                     (Baton__V1__Pong         *message)
+{
+  static const Baton__V1__Pong init_value = BATON__V1__PONG__INIT;
+  *message = init_value;
+}
+size_t baton__v1__pong__get_packed_size
+                     (const Baton__V1__Pong *message)
+{
+  assert(message->base.descriptor == &baton__v1__pong__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__pong__pack
+                     (const Baton__V1__Pong *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__pong__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__pong__pack_to_buffer
+                     (const Baton__V1__Pong *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__pong__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__Pong *
+       baton__v1__pong__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__Pong *)
+     protobuf_c_message_unpack (&baton__v1__pong__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__pong__free_unpacked
+                     (Baton__V1__Pong *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__pong__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__model_assets_request__init
                      (Baton__V1__ModelAssetsRequest         *message)
 {
@@ -1191,6 +1326,120 @@ const ProtobufCMessageDescriptor baton__v1__acknowledged__descriptor =
   baton__v1__acknowledged__field_indices_by_name,
   0,  baton__v1__acknowledged__number_ranges,
   (ProtobufCMessageInit) baton__v1__acknowledged__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__credit__field_descriptors[1] =
+{
+  {
+    "bytes",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Credit, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__credit__field_indices_by_name[] = {
+  0,   /* field[0] = bytes */
+};
+static const ProtobufCIntRange baton__v1__credit__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__credit__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.Credit",
+  "Credit",
+  "Baton__V1__Credit",
+  "baton.v1",
+  sizeof(Baton__V1__Credit),
+  1,
+  baton__v1__credit__field_descriptors,
+  baton__v1__credit__field_indices_by_name,
+  1,  baton__v1__credit__number_ranges,
+  (ProtobufCMessageInit) baton__v1__credit__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__ping__field_descriptors[1] =
+{
+  {
+    "number",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Ping, number),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__ping__field_indices_by_name[] = {
+  0,   /* field[0] = number */
+};
+static const ProtobufCIntRange baton__v1__ping__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__ping__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.Ping",
+  "Ping",
+  "Baton__V1__Ping",
+  "baton.v1",
+  sizeof(Baton__V1__Ping),
+  1,
+  baton__v1__ping__field_descriptors,
+  baton__v1__ping__field_indices_by_name,
+  1,  baton__v1__ping__number_ranges,
+  (ProtobufCMessageInit) baton__v1__ping__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__pong__field_descriptors[1] =
+{
+  {
+    "number",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__Pong, number),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__pong__field_indices_by_name[] = {
+  0,   /* field[0] = number */
+};
+static const ProtobufCIntRange baton__v1__pong__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__pong__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.Pong",
+  "Pong",
+  "Baton__V1__Pong",
+  "baton.v1",
+  sizeof(Baton__V1__Pong),
+  1,
+  baton__v1__pong__field_descriptors,
+  baton__v1__pong__field_indices_by_name,
+  1,  baton__v1__pong__number_ranges,
+  (ProtobufCMessageInit) baton__v1__pong__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 #define baton__v1__model_assets_request__field_descriptors NULL

@@ -36,6 +36,12 @@ typedef enum _Baton__V1__MessageType {
   BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_ERROR = 8,
   BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_CANCEL = 9,
   BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_ACKNOWLEDGED = 10,
+  BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_CREDIT = 11,
+  /*
+   * Of the connection again.
+   */
+  BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PING = 12,
+  BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PONG = 13,
   /*
    * What an engine knows of itself.
    */

@@ -23,6 +23,9 @@ typedef struct Baton__V1__KVGeometry Baton__V1__KVGeometry;
 typedef struct Baton__V1__CacheGroup Baton__V1__CacheGroup;
 typedef struct Baton__V1__Cancel Baton__V1__Cancel;
 typedef struct Baton__V1__Acknowledged Baton__V1__Acknowledged;
+typedef struct Baton__V1__Credit Baton__V1__Credit;
+typedef struct Baton__V1__Ping Baton__V1__Ping;
+typedef struct Baton__V1__Pong Baton__V1__Pong;
 typedef struct Baton__V1__ModelAssetsRequest Baton__V1__ModelAssetsRequest;
 typedef struct Baton__V1__ModelAssetChunk Baton__V1__ModelAssetChunk;
 typedef struct Baton__V1__MetricsRequest Baton__V1__MetricsRequest;
@@ -217,6 +220,45 @@ struct  Baton__V1__Acknowledged
 #define BATON__V1__ACKNOWLEDGED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__acknowledged__descriptor) \
      }
+
+
+/*
+ * More room for answers on the stream that it is sent on.
+ */
+struct  Baton__V1__Credit
+{
+  ProtobufCMessage base;
+  /*
+   * Of payloads, with 24 for the header of each message; not 0.
+   */
+  uint32_t bytes;
+};
+#define BATON__V1__CREDIT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__credit__descriptor) \
+    , 0 }
+
+
+/*
+ * Answered by a Pong with the same number.
+ */
+struct  Baton__V1__Ping
+{
+  ProtobufCMessage base;
+  uint64_t number;
+};
+#define BATON__V1__PING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__ping__descriptor) \
+    , 0 }
+
+
+struct  Baton__V1__Pong
+{
+  ProtobufCMessage base;
+  uint64_t number;
+};
+#define BATON__V1__PONG__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__pong__descriptor) \
+    , 0 }
 
 
 struct  Baton__V1__ModelAssetsRequest
@@ -465,6 +507,63 @@ Baton__V1__Acknowledged *
 void   baton__v1__acknowledged__free_unpacked
                      (Baton__V1__Acknowledged *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__Credit methods */
+void   baton__v1__credit__init
+                     (Baton__V1__Credit         *message);
+size_t baton__v1__credit__get_packed_size
+                     (const Baton__V1__Credit   *message);
+size_t baton__v1__credit__pack
+                     (const Baton__V1__Credit   *message,
+                      uint8_t             *out);
+size_t baton__v1__credit__pack_to_buffer
+                     (const Baton__V1__Credit   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__Credit *
+       baton__v1__credit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__credit__free_unpacked
+                     (Baton__V1__Credit *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__Ping methods */
+void   baton__v1__ping__init
+                     (Baton__V1__Ping         *message);
+size_t baton__v1__ping__get_packed_size
+                     (const Baton__V1__Ping   *message);
+size_t baton__v1__ping__pack
+                     (const Baton__V1__Ping   *message,
+                      uint8_t             *out);
+size_t baton__v1__ping__pack_to_buffer
+                     (const Baton__V1__Ping   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__Ping *
+       baton__v1__ping__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__ping__free_unpacked
+                     (Baton__V1__Ping *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__Pong methods */
+void   baton__v1__pong__init
+                     (Baton__V1__Pong         *message);
+size_t baton__v1__pong__get_packed_size
+                     (const Baton__V1__Pong   *message);
+size_t baton__v1__pong__pack
+                     (const Baton__V1__Pong   *message,
+                      uint8_t             *out);
+size_t baton__v1__pong__pack_to_buffer
+                     (const Baton__V1__Pong   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__Pong *
+       baton__v1__pong__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__pong__free_unpacked
+                     (Baton__V1__Pong *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__ModelAssetsRequest methods */
 void   baton__v1__model_assets_request__init
                      (Baton__V1__ModelAssetsRequest         *message);
@@ -624,6 +723,15 @@ typedef void (*Baton__V1__Cancel_Closure)
 typedef void (*Baton__V1__Acknowledged_Closure)
                  (const Baton__V1__Acknowledged *message,
                   void *closure_data);
+typedef void (*Baton__V1__Credit_Closure)
+                 (const Baton__V1__Credit *message,
+                  void *closure_data);
+typedef void (*Baton__V1__Ping_Closure)
+                 (const Baton__V1__Ping *message,
+                  void *closure_data);
+typedef void (*Baton__V1__Pong_Closure)
+                 (const Baton__V1__Pong *message,
+                  void *closure_data);
 typedef void (*Baton__V1__ModelAssetsRequest_Closure)
                  (const Baton__V1__ModelAssetsRequest *message,
                   void *closure_data);
@@ -662,6 +770,9 @@ extern const ProtobufCMessageDescriptor baton__v1__kvgeometry__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__cache_group__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__cancel__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__acknowledged__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__credit__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__ping__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__pong__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__model_assets_request__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__model_asset_chunk__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__metrics_request__descriptor;

@@ -1,0 +1,245 @@
+internal import ControlProtocol
+internal import ControlWire
+internal import KVCore
+internal import NIOCore
+
+/// A request of this side that is not answered to its end.
+struct Asking: Sendable {
+  let sink: AnswerSink
+  let deadline: ContinuousClock.Instant
+  /// What the request takes of `TransportLimits.maximumRequestBytes`.
+  var requestBytes = 0
+  /// The place in `OutgoingFrames` behind the request.
+  var requestEnd: UInt64 = 0
+  var credit = ReceiveCredit()
+
+  init(sink: AnswerSink, deadline: ContinuousClock.Instant) {
+    self.sink = sink
+    self.deadline = deadline
+  }
+}
+
+/// A request of the peer, until its handler has returned and all answers have left.
+struct Answering: Sendable {
+  /// Answers that were made and have no credit yet.
+  struct Waiting: Sendable {
+    let frames: [UInt8]
+    let cost: Int
+  }
+
+  let deadline: ContinuousClock.Instant
+  /// What the request takes of `TransportLimits.maximumRequestBytes`.
+  let requestBytes: Int
+  /// Nil once it has returned.
+  var handler: Task<Void, Never>?
+  var credit = SendCredit()
+  var waiting = CircularBuffer<Waiting>()
+  /// Bytes of the frames in `waiting`.
+  var waitingBytes = 0
+  /// Resumed when nothing waits any more.
+  var drained: [CheckedContinuation<Void, Never>] = []
+
+  init(deadline: ContinuousClock.Instant, requestBytes: Int) {
+    self.deadline = deadline
+    self.requestBytes = requestBytes
+  }
+
+  /// Takes what may leave now.
+  mutating func takeReady() -> [[UInt8]] {
+    var ready: [[UInt8]] = []
+    while credit.mayBegin, let next = waiting.popFirst() {
+      credit.spend(next.cost)
+      waitingBytes -= next.frames.count
+      ready.append(next.frames)
+    }
+    return ready
+  }
+}
+
+extension ControlConnection {
+  /// What is guarded by the connection's one lock. Continuations, tasks and the event loop are
+  /// called after unlocking.
+  struct State: ~Copyable {
+    var table: StreamTable
+    var asking: [UInt64: Asking] = [:]
+    var answering: [UInt64: Answering] = [:]
+    /// The sums of `requestBytes`.
+    var askingBytes = 0
+    var answeringBytes = 0
+    /// The sum of `waitingBytes`.
+    var waitingBytes = 0
+    /// What is in the buffers of this connection's answers.
+    var unreadBytes = 0
+    var outgoing = OutgoingFrames()
+    /// Frames leave, or will in the event loop's next turn.
+    var isFlushing = false
+    /// `outgoing` and what the channel has not written yet.
+    var unwrittenBytes = 0
+    /// No deadline of a request comes before this; nil where there is none.
+    var firstDeadline: ContinuousClock.Instant?
+    /// Why the connection is over; nil while it is open.
+    var closeReason: BatonError?
+    var closeWaiters: [AsyncStream<Never>.Continuation] = []
+
+    init(table: consuming StreamTable) { self.table = table }
+  }
+
+  /// What is to be done after unlocking, in this order.
+  struct Effects: Sendable {
+    /// For who reads them, with their cost.
+    var answer: (sink: AnswerSink, message: Message, cost: Int, isLast: Bool)?
+    /// Who gets an error in place of what they still wait for.
+    var failures: [(AnswerSink, any Error)] = []
+    var stopped: [Task<Void, Never>] = []
+    var resumed: [CheckedContinuation<Void, Never>] = []
+    var flushes = false
+    /// The peer does not read: end the connection.
+    var overflows = false
+  }
+}
+
+extension ControlConnection.State {
+  // MARK: Frames
+
+  /// Queues frames behind all others.
+  mutating func enqueue(_ frames: [UInt8], _ effects: inout ControlConnection.Effects) {
+    guard leaves(frames, &effects) else { return }
+    outgoing.append(frames)
+  }
+
+  /// Queues frames that nothing may delay.
+  mutating func enqueueUrgent(_ frames: [UInt8], _ effects: inout ControlConnection.Effects) {
+    guard leaves(frames, &effects) else { return }
+    outgoing.appendUrgent(frames)
+  }
+
+  private mutating func leaves(
+    _ frames: [UInt8], _ effects: inout ControlConnection.Effects
+  ) -> Bool {
+    guard closeReason == nil else { return false }
+    guard unwrittenBytes + frames.count <= TransportLimits.maximumUnwrittenBytes else {
+      effects.overflows = true
+      return false
+    }
+    unwrittenBytes += frames.count
+    if !isFlushing {
+      isFlushing = true
+      effects.flushes = true
+    }
+    return true
+  }
+
+  // MARK: Requests of this side
+
+  mutating func addDeadline(_ deadline: ContinuousClock.Instant) {
+    firstDeadline = firstDeadline.map { min($0, deadline) } ?? deadline
+  }
+
+  mutating func removeAsking(_ stream: UInt64) -> Asking? {
+    guard let asking = asking.removeValue(forKey: stream) else { return nil }
+    askingBytes -= asking.requestBytes
+    return asking
+  }
+
+  /// Ends a request whose answers nobody wants any more.
+  mutating func cancel(
+    _ stream: UInt64, because error: any Error, _ effects: inout ControlConnection.Effects
+  ) {
+    guard table.cancel(stream) == .sendCancel, let asking = removeAsking(stream) else { return }
+    effects.failures.append((asking.sink, error))
+    let frame = ControlConnection.frame(.cancel, stream: stream, flags: .last)
+    // A cancel must not overtake its own request.
+    if asking.requestEnd <= outgoing.given {
+      enqueueUrgent(frame, &effects)
+    } else {
+      enqueue(frame, &effects)
+    }
+  }
+
+  // MARK: Answers to the peer
+
+  /// Sends an answer of a stream that the machine lets send, or keeps it until there is credit.
+  mutating func send(
+    _ message: EncodedMessage, on stream: UInt64, isError: Bool,
+    _ effects: inout ControlConnection.Effects
+  ) {
+    guard var state = answering[stream] else { return }
+    let cost = StreamCredit.cost(payloadBytes: message.payloadBytes)
+    if isError {
+      // Takes the place of what waits: the stream ends here.
+      waitingBytes -= state.waitingBytes
+      state.waitingBytes = 0
+      state.waiting.removeAll()
+      enqueue(message.frames, &effects)
+    } else if state.waiting.isEmpty, state.credit.mayBegin {
+      state.credit.spend(cost)
+      enqueue(message.frames, &effects)
+    } else {
+      state.waiting.append(Answering.Waiting(frames: message.frames, cost: cost))
+      state.waitingBytes += message.frames.count
+      waitingBytes += message.frames.count
+    }
+    answering[stream] = state
+    settle(stream, &effects)
+    while waitingBytes > TransportLimits.maximumWaitingBytes {
+      let most = answering.max { $0.value.waitingBytes < $1.value.waitingBytes }
+      guard let most else { break }
+      fail(
+        most.key,
+        BatonError(
+          .resourceExhausted, "answers are read so slowly that too many wait on the connection"),
+        &effects)
+    }
+  }
+
+  /// Ends the answers of a stream with an error of the connection's, and stops what makes them.
+  mutating func fail(
+    _ stream: UInt64, _ error: BatonError, _ effects: inout ControlConnection.Effects
+  ) {
+    _ = table.answered(stream, isLast: true)
+    if let handler = answering[stream]?.handler { effects.stopped.append(handler) }
+    let frame = ControlConnection.encoded(
+      .error(error), stream: stream, flags: [.response, .last])
+    send(frame, on: stream, isError: true, &effects)
+  }
+
+  /// The peer has made room for answers.
+  mutating func grant(
+    _ bytes: UInt32, on stream: UInt64, _ effects: inout ControlConnection.Effects
+  ) throws(BatonError) {
+    guard var state = answering[stream] else { return }
+    try state.credit.grant(bytes)
+    let before = state.waitingBytes
+    let ready = state.takeReady()
+    waitingBytes -= before - state.waitingBytes
+    answering[stream] = state
+    for frames in ready { enqueue(frames, &effects) }
+    settle(stream, &effects)
+  }
+
+  /// The peer wants no more answers.
+  mutating func withdraw(
+    _ stream: UInt64, stopping: Bool, _ effects: inout ControlConnection.Effects
+  ) {
+    guard var state = answering[stream] else { return }
+    waitingBytes -= state.waitingBytes
+    state.waitingBytes = 0
+    state.waiting.removeAll()
+    if stopping, let handler = state.handler { effects.stopped.append(handler) }
+    answering[stream] = state
+    settle(stream, &effects)
+  }
+
+  /// Tells who waits for room, and forgets a stream on which nothing happens any more.
+  mutating func settle(_ stream: UInt64, _ effects: inout ControlConnection.Effects) {
+    guard let state = answering[stream], state.waiting.isEmpty else { return }
+    if !state.drained.isEmpty {
+      effects.resumed += state.drained
+      answering[stream]?.drained = []
+    }
+    if state.handler == nil {
+      answering[stream] = nil
+      answeringBytes -= state.requestBytes
+    }
+  }
+}

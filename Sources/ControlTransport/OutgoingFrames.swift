@@ -1,0 +1,74 @@
+internal import NIOCore
+
+/// Frames on their way to the socket: urgent ones, then the others in their order.
+///
+/// No more than `TransportLimits.writeBytes` is given out at once, so that what is urgent overtakes
+/// what has not left.
+struct OutgoingFrames {
+  private var urgent = ByteBuffer()
+  /// Whole frames each, and none longer than the longest frame or `TransportLimits.writeBytes`.
+  private var segments = CircularBuffer<ByteBuffer>()
+  /// All that is in here.
+  private(set) var byteCount = 0
+  /// The place of the next byte that is appended, among all that are not urgent.
+  private(set) var appended: UInt64 = 0
+  /// The place of the next one that is given out.
+  private(set) var given: UInt64 = 0
+
+  var isEmpty: Bool { byteCount == 0 }
+
+  mutating func appendUrgent(_ frames: [UInt8]) {
+    byteCount += frames.count
+    urgent.writeBytes(frames)
+  }
+
+  mutating func append(_ frames: [UInt8]) {
+    byteCount += frames.count
+    appended += UInt64(frames.count)
+    var start = 0
+    // Only a message in many frames is longer than a segment.
+    while start < frames.count {
+      var end = frames.count
+      if end - start > TransportLimits.writeBytes { end = Self.endOfFrame(frames, from: start) }
+      appendSegment(frames[start..<end])
+      start = end
+    }
+  }
+
+  private mutating func appendSegment(_ bytes: ArraySlice<UInt8>) {
+    if let last = segments.indices.last,
+      segments[last].readableBytes + bytes.count <= TransportLimits.writeBytes
+    {
+      segments[last].writeBytes(bytes)
+    } else {
+      segments.append(ByteBuffer(bytes: bytes))
+    }
+  }
+
+  /// The place behind the frame that starts at `start`.
+  private static func endOfFrame(_ frames: [UInt8], from start: Int) -> Int {
+    let length = (0..<4).reduce(0) { $0 | Int(frames[start + 16 + $1]) << (8 * $1) }
+    return start + 24 + length
+  }
+
+  /// What is to be written next; nil when there is nothing.
+  mutating func take() -> ByteBuffer? {
+    guard !isEmpty else { return nil }
+    var buffer = urgent
+    urgent = ByteBuffer()
+    while let next = segments.first,
+      buffer.readableBytes == 0
+        || buffer.readableBytes + next.readableBytes <= TransportLimits.writeBytes
+    {
+      segments.removeFirst()
+      given += UInt64(next.readableBytes)
+      if buffer.readableBytes == 0 {
+        buffer = next
+      } else {
+        buffer.writeImmutableBuffer(next)
+      }
+    }
+    byteCount -= buffer.readableBytes
+    return buffer
+  }
+}
