@@ -129,7 +129,7 @@ let package = Package(
     .executableTarget(
       name: "baton",
       dependencies: [
-        "KVCore", "Platform", "ControlProtocol", "ControlTransport", "BatonRuntime",
+        "KVCore", "Platform", "ControlProtocol", "ControlWire", "ControlTransport", "BatonRuntime",
         "PrefillService",
         "DecodeService", "ProxyService", argumentParser, logging,
         nioCore, nioPosix, serviceLifecycle, subprocess, systemPackage,
@@ -137,18 +137,23 @@ let package = Package(
       swiftSettings: strictSettings),
 
     // Tests.
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strictSettings),
+    .target(
+      name: "TestSupport", dependencies: ["KVCore", "ControlProtocol", "ControlWire"],
+      path: "Tests/TestSupport", swiftSettings: strictSettings),
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
     tests("KVPoolTests", ["TestSupport", "KVCore", "KVPool", "Platform"]),
     tests(
       "MigrationTests",
       ["TestSupport", "KVCore", "KVPool", "Migration", "Platform", "ControlProtocol"]),
-    tests("ControlProtocolTests", ["KVCore", "ControlProtocol"]),
+    tests("ControlProtocolTests", ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"]),
     tests("ControlWireTests", ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"]),
     tests(
       "ControlTransportTests",
-      ["KVCore", "ControlProtocol", "ControlWire", "ControlTransport", nioCore, nioPosix, logging]),
+      [
+        "TestSupport", "KVCore", "ControlProtocol", "ControlWire", "ControlTransport", nioCore,
+        nioPosix, logging,
+      ]),
     tests("TokenizerTests", ["TestSupport", "Tokenizer"], resources: [.copy("Fixtures")]),
     tests(
       "InferenceTests", ["KVCore", "CKernels", "Inference"],
@@ -173,7 +178,9 @@ let package = Package(
       ]),
     tests("TidyTests", []),
     .testTarget(
-      name: "SystemTests", dependencies: ["TestSupport"], exclude: ["openai_client.py"],
+      name: "SystemTests",
+      dependencies: ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"],
+      exclude: ["openai_client.py"],
       swiftSettings: strictSettings),
   ]
 )

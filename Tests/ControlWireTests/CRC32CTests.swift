@@ -1,4 +1,5 @@
 import ControlWire
+import TestSupport
 import Testing
 
 @Suite("CRC-32C")

@@ -1,6 +1,7 @@
 import ControlProtocol
 import ControlWire
 import KVCore
+import TestSupport
 import Testing
 
 @Suite("Compressed frames and deadlines")

@@ -2,6 +2,7 @@ import ControlProtocol
 import ControlWire
 import Foundation
 import KVCore
+import TestSupport
 import Testing
 
 @Suite("Message codec")

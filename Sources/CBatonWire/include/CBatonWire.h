@@ -34,3 +34,7 @@ void *baton_arena_allocate(baton_arena *arena, size_t size);
 ProtobufCAllocator *baton_arena_allocator(baton_arena *arena);
 
 void baton_arena_destroy(baton_arena *arena);
+
+/// The message that a frame of this `baton.v1.MessageType` carries; NULL for a number that is not
+/// in the list. The table is generated with the messages.
+const ProtobufCMessageDescriptor *baton_message_descriptor(uint32_t type);

@@ -149,10 +149,7 @@ package enum MessageCodec {
   private static func unpack<Value: WireConvertible>(
     _ type: MessageType, _ payload: Span<UInt8>, _ unpack: Unpack<Value.Wire>
   ) throws(BatonError) -> Value {
-    let limit = min(
-      max(payload.count * WireLimits.unpackedBytesPerByte, WireLimits.minimumUnpackedBytes),
-      WireLimits.maximumUnpackedBytes)
-    let arena = WireArena(first: min(limit, payload.count + 1_024), limit: limit)
+    let arena = WireArena(unpacking: payload.count)
     let wire = unsafe payload.withUnsafeBytes { bytes in
       unsafe unpack(
         arena.allocator, bytes.count, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))

@@ -15,6 +15,14 @@ struct WireArena: ~Copyable {
     unsafe self.arena = unsafe arena
   }
 
+  /// An arena for what a payload of `byteCount` bytes unpacks into.
+  init(unpacking byteCount: Int) {
+    let limit = min(
+      max(byteCount * WireLimits.unpackedBytesPerByte, WireLimits.minimumUnpackedBytes),
+      WireLimits.maximumUnpackedBytes)
+    self.init(first: min(limit, byteCount + 1_024), limit: limit)
+  }
+
   deinit { unsafe baton_arena_destroy(arena) }
 
   var allocator: UnsafeMutablePointer<ProtobufCAllocator>? {

@@ -158,6 +158,9 @@ package struct FrameDecoder: ~Copyable {
     }
   }
 
+  /// Bytes of the peer that are held now.
+  package var heldBytes: Int { pending.count + partialBytes }
+
   private func malformed(_ reason: String) -> BatonError {
     BatonError(.malformedFrame, "frame at byte \(offset) of the connection: \(reason)")
   }

@@ -30,6 +30,7 @@ package struct FrameHeader: Hashable, Sendable {
   package static let deadlineByteCount = 4
   /// `BATN`, read as a little-endian number.
   package static let magic: UInt32 = 0x4E54_4142
+  package static let magicByteCount = MemoryLayout<UInt32>.size
   package static let version: UInt8 = 1
 
   package var flags: FrameFlags

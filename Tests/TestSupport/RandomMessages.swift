@@ -1,29 +1,28 @@
-import ControlProtocol
-import ControlWire
-import KVCore
-import TestSupport
+package import ControlProtocol
+package import ControlWire
+package import KVCore
 
 /// Valid messages of every kind with random values: the same seed gives the same messages.
-struct RandomMessages {
+package struct RandomMessages {
   private var generator: SplitMix64
 
-  init(seed: UInt64) { generator = SplitMix64(seed: seed) }
+  package init(seed: UInt64) { generator = SplitMix64(seed: seed) }
 
-  mutating func next() -> UInt64 { generator.next() }
+  package mutating func next() -> UInt64 { generator.next() }
 
-  mutating func number(_ range: ClosedRange<Int>) -> Int {
+  package mutating func number(_ range: ClosedRange<Int>) -> Int {
     range.lowerBound + Int(next() % UInt64(range.count))
   }
 
-  mutating func chance() -> Bool { next() % 2 == 0 }
+  package mutating func chance() -> Bool { next() % 2 == 0 }
 
   private mutating func number32() -> UInt32 { UInt32(truncatingIfNeeded: next()) }
 
-  mutating func bytes(_ count: Int) -> [UInt8] {
+  package mutating func bytes(_ count: Int) -> [UInt8] {
     (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
   }
 
-  mutating func text(_ lengths: ClosedRange<Int> = 0...24) -> String {
+  package mutating func text(_ lengths: ClosedRange<Int> = 0...24) -> String {
     let alphabet = Array("abcXYZ 09-_/:.äß漢🙂")
     return String((0..<number(lengths)).map { _ in alphabet[number(0...alphabet.count - 1)] })
   }
@@ -36,13 +35,13 @@ struct RandomMessages {
 
   private mutating func pick<T>(_ values: [T]) -> T { values[number(0...values.count - 1)] }
 
-  mutating func engine() throws -> EngineID {
+  package mutating func engine() throws -> EngineID {
     try EngineID("engine-\(number(0...9_999))" + pick(["", ".a", "_B", "-9"]))
   }
 
   private mutating func incarnation() -> Incarnation { Incarnation(next() | 1) }
 
-  mutating func tokens(_ counts: ClosedRange<Int>) -> [TokenID] {
+  package mutating func tokens(_ counts: ClosedRange<Int>) -> [TokenID] {
     list(counts) { TokenID($0.next() >> 33) }
   }
 
@@ -129,7 +128,7 @@ struct RandomMessages {
   }
 
   /// A message of this type. The switch is over all types, so that none is left out.
-  mutating func message(_ type: MessageType) throws -> Message {
+  package mutating func message(_ type: MessageType) throws -> Message {
     switch type {
     case .hello:
       .hello(
