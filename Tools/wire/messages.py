@@ -1,0 +1,192 @@
+"""Makes messages that Baton takes from what the protocol allows in each field.
+
+A field that is not in the table may be anything of its type: new ones need an entry only where they
+have limits.
+"""
+
+import random
+import string
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from baton_wire import is_list, is_message
+
+ENGINE_CHARACTERS = string.ascii_letters + string.digits + "._-"
+TEXT_CHARACTERS = "abcXYZ 09-_/:.äß漢🙂"
+MAXIMUM_TEXT = 1024
+
+# least, most: elements of a list; bytes: how many exactly; range: of numbers, both ends allowed;
+# optional: the message, enum or text may be absent; kind: what a text or number is beyond its type.
+LIMITS = {
+    "Hello.versions": {"most": 16},
+    "Hello.engine": {"kind": "engine"},
+    "Hello.incarnation": {"range": (1, 2**64 - 1)},
+    "Hello.features": {"most": 64},
+    "Hello.nonce": {"bytes": 32},
+    "Proof.codes": {"most": 2, "least": 1, "bytes": 32},
+    "Credit.bytes": {"range": (1, 2**32 - 1)},
+    "PeerInfo.model": {"optional": True},
+    "PeerInfo.addresses": {"most": 16},
+    "PeerInfo.ranks": {"range": (1, 1024)},
+    "ModelSummary.fingerprint": {"bytes": 32},
+    "ModelSummary.end_tokens": {"most": 1024, "kind": "token"},
+    "ModelSummary.pool_blocks": {"range": (0, 2**24)},
+    "KVGeometry.block_tokens": {"range": (1, 4096)},
+    "KVGeometry.groups": {"most": 64, "least": 1},
+    "CacheGroup.layers": {"range": (1, 4096)},
+    "CacheGroup.key_value_heads": {"range": (1, 4096)},
+    "CacheGroup.head_dimension": {"range": (1, 65536)},
+    "Error.message": {"longest": 4096},
+    "ModelAssetChunk.sha256": {"bytes": 32},
+    "ModelAssetChunk.total_bytes": {"range": (1000, 48 << 20)},
+    "ModelAssetChunk.offset": {"kind": "offset"},
+    "ModelAssetChunk.data": {"kind": "data"},
+    "MetricsReply.families": {"most": 1024},
+    "MetricSample.labels": {"most": 64},
+    "PrefillRequest.request": {"kind": "id"},
+    "PrefillRequest.tokens": {"kind": "token"},
+    "DecodeRequest.request": {"kind": "id"},
+    "GenerateRequest.request": {"kind": "id"},
+    "GenerateRequest.tokens": {"kind": "token"},
+    "SamplingParameters.temperature": {"range": (0, 2)},
+    "PrefillDone.first_token": {"kind": "token"},
+    "PrefillDone.finish": {"optional": True},
+    "TokenChunk.tokens": {"kind": "token"},
+    "TokenChunk.finish": {"optional": True},
+    "TokenChunk.migration": {"optional": True},
+    "Ticket.engine": {"kind": "engine"},
+    "Ticket.incarnation": {"range": (1, 2**64 - 1)},
+    "Ticket.addresses": {"most": 16},
+    "Ticket.token_count": {"range": (0, 2**20)},
+    "BlockRange.first": {"range": (0, 2**23)},
+    "BlockRange.count": {"range": (1, 2**23)},
+    "LinkPrepare.engine": {"kind": "engine"},
+    "LinkPrepare.addresses": {"most": 16},
+    "LinkOpen.endpoints": {"most": 1024},
+    "LinkOpened.endpoints": {"most": 1024},
+    "SharedMemoryEndpoint.socket_name": {"kind": "id"},
+    "SharedMemoryEndpoint.token": {"bytes": 16},
+    "SharedMemoryEndpoint.regions": {"most": 1024},
+    "RegionInfo.length": {"range": (0, 2**46)},
+    "PrefillProgress.completion": {"optional": True},
+}
+
+INTEGERS = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+
+
+def name_of(field):
+    return f"{field.containing_type.name}.{field.name}"
+
+
+def limits_of(field):
+    return LIMITS.get(name_of(field), {})
+
+
+class Filler:
+    """Fills messages: 'least' sets only what must be there, 'full' every field, 'random' any.
+
+    The same seed makes the same messages.
+    """
+
+    def __init__(self, mode, seed=0):
+        self.mode = mode
+        self.random = random.Random(seed)
+
+    def fill(self, message):
+        chosen = {
+            oneof.name: self.random.choice(list(oneof.fields))
+            for oneof in message.DESCRIPTOR.oneofs
+        }
+        for field in sorted(message.DESCRIPTOR.fields, key=lambda each: each.number):
+            oneof = field.containing_oneof
+            if oneof and (chosen[oneof.name] != field or self.leaves_out(oneof)):
+                continue
+            if is_list(field):
+                self.fill_list(message, field)
+            elif is_message(field):
+                if not self.is_absent(field):
+                    getattr(message, field.name).SetInParent()
+                    self.fill(getattr(message, field.name))
+            else:
+                setattr(message, field.name, self.value(field, message))
+        return message
+
+    def leaves_out(self, oneof):
+        """A oneof of messages says which kind something is; one of a number is a number or none."""
+        if is_message(oneof.fields[0]) or self.mode == "full":
+            return False
+        return self.mode == "least" or self.random.random() < 0.3
+
+    def is_absent(self, field):
+        if not limits_of(field).get("optional") or self.mode == "full":
+            return False
+        return self.mode == "least" or self.random.random() < 0.5
+
+    def fill_list(self, message, field):
+        limits = limits_of(field)
+        count = {
+            "least": limits.get("least", 0),
+            "full": 2,
+            "random": self.random.randint(limits.get("least", 0), min(5, limits.get("most", 5))),
+        }[self.mode]
+        values = getattr(message, field.name)
+        for _ in range(count):
+            if is_message(field):
+                self.fill(values.add())
+            else:
+                values.append(self.value(field, message))
+
+    def value(self, field, message):
+        limits = limits_of(field)
+        kind = limits.get("kind")
+        if field.type == FieldDescriptor.TYPE_STRING:
+            return self.string(kind)
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return self.bytes(limits, kind, message)
+        if field.type == FieldDescriptor.TYPE_ENUM:
+            numbers = [each.number for each in field.enum_type.values if each.number]
+            return 0 if self.is_absent(field) else self.random.choice(numbers)
+        if field.type == FieldDescriptor.TYPE_BOOL:
+            return self.mode == "full" or self.mode == "random" and self.random.random() < 0.5
+        if field.cpp_type in INTEGERS:
+            return self.integer(field, limits, kind, message)
+        low, high = limits.get("range", (-1e6, 1e6))
+        # A number of few digits in binary: exact in 32 bits.
+        share = 0 if self.mode == "least" else self.random.randint(1, 99) / 128
+        return low + (high - low) * share
+
+    def string(self, kind):
+        if kind == "engine":
+            length = 1 if self.mode == "least" else self.random.randint(1, 64)
+            return "".join(self.random.choice(ENGINE_CHARACTERS) for _ in range(length))
+        least = 1 if kind == "id" or self.mode == "full" else 0
+        length = least if self.mode == "least" else self.random.randint(least, 24)
+        return "".join(self.random.choice(TEXT_CHARACTERS) for _ in range(length))
+
+    def bytes(self, limits, kind, message):
+        if kind == "data":
+            room = message.total_bytes - message.offset
+            length = 0 if self.mode == "least" else self.random.randint(0, min(64, room))
+        else:
+            length = limits.get("bytes", 32)
+        return self.random.randbytes(length)
+
+    def integer(self, field, limits, kind, message):
+        low, high = limits.get("range", INTEGERS[field.cpp_type])
+        if kind == "token":
+            low = 0
+        if kind == "offset":
+            low, high = 0, message.total_bytes
+        if self.mode == "least":
+            return max(low, 0)
+        # Numbers of all sizes, the ends among them.
+        few = min(high, low + 300)
+        pick = self.random.random()
+        if pick < 0.1:
+            return self.random.choice((low, high))
+        return self.random.randint(low, few if pick < 0.5 else high)
