@@ -92,6 +92,11 @@ package final class EngineHost: Sendable {
       metadata: [
         "blocks": "\(configuration.kvBlocks)", "bytes": "\(bytes)", "pages": "\(pool.pages)",
       ])
+    if let advice = pool.pages.advice(on: .current()) {
+      logger.notice(
+        "the pool is not all on huge pages, which copies and restarts are faster on",
+        metadata: ["set": "\(advice)"])
+    }
   }
 
   /// The tokenizer is the proxy's to use, and the engine's to vouch for.

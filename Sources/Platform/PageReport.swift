@@ -23,6 +23,26 @@ package struct PageReport: Hashable, Sendable, CustomStringConvertible {
     kind == .base ? "\(total) on \(kind.rawValue)" : "\(huge) of \(total) on \(kind.rawValue)"
   }
 
+  /// What an administrator could set so that all of this memory lies on huge pages after the next
+  /// start; nil where nothing is to be gained.
+  ///
+  /// Reserved pages (hugetlb) are named as the number that must be reserved in all: those that
+  /// others have taken, and this memory's.
+  package func advice(on system: HugePageSettings) -> String? {
+    guard kind != .hugetlb, huge < total, total >= SystemMemory.hugePageBytes else { return nil }
+    var choices: [String] = []
+    if let reserved = system.reserved {
+      let wanted =
+        SystemMemory.roundUp(total, to: SystemMemory.hugePageBytes).rawValue
+        / SystemMemory.hugePageBytes.rawValue
+      choices.append("sysctl vm.nr_hugepages=\(reserved.total - reserved.free + wanted)")
+    }
+    if let shmem = system.shmem, ["never", "deny"].contains(shmem) {
+      choices.append("echo advise > \(HugePageSettings.shmemPath)")
+    }
+    return choices.isEmpty ? nil : choices.joined(separator: " or ")
+  }
+
   /// The pages of the mapping of `total` bytes that starts at `address`, from the text of
   /// /proc/self/smaps (proc(5)); base pages where the text does not have it.
   package init(address: UInt, total: ByteCount, smaps: String) {

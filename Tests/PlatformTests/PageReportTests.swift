@@ -39,4 +39,36 @@ struct PageReportTests {
     let base = PageReport(kind: .base, huge: .zero, total: .mebibytes(1))
     #expect(base.description == "1 MiB on base pages")
   }
+
+  private static let none = HugePageSettings(reserved: .init(total: 0, free: 0), shmem: "never")
+  private static let used = HugePageSettings(reserved: .init(total: 40, free: 10), shmem: "advise")
+  private static let unknown = HugePageSettings(reserved: nil, shmem: nil)
+
+  @Test(
+    "What to set is said where something is to be gained, and nowhere else",
+    arguments: [
+      (
+        PageReport.Kind.base, 0, 64, none,
+        "sysctl vm.nr_hugepages=32 or "
+          + "echo advise > /sys/kernel/mm/transparent_hugepage/shmem_enabled"
+      ),
+      (.transparentHuge, 62, 64, used, "sysctl vm.nr_hugepages=62"),
+      (.base, 0, 64, unknown, nil),
+      (.transparentHuge, 64, 64, none, nil), (.hugetlb, 64, 64, none, nil),
+      // Less than a huge page.
+      (.base, 0, 1, none, nil),
+    ] as [(PageReport.Kind, Int, Int, HugePageSettings, String?)])
+  func advice(
+    kind: PageReport.Kind, huge: Int, total: Int, system: HugePageSettings, text: String?
+  ) {
+    let report = PageReport(kind: kind, huge: .mebibytes(huge), total: .mebibytes(total))
+    #expect(report.advice(on: system) == text)
+  }
+
+  @Test("The chosen word is the one in brackets")
+  func chosenWord() {
+    let line = "always within_size advise [never] deny force"
+    #expect(HugePageSettings.chosen(in: line) == "never")
+    #expect(HugePageSettings.chosen(in: "0") == nil)
+  }
 }
