@@ -1,24 +1,47 @@
-import KVCore
+package import KVCore
 
 /// Which blocks of a pool are free, as runs, and how they are given out: in as few runs as can be.
-struct ExtentAllocator: Sendable {
-  let capacity: Int
-  private(set) var freeCount: Int
+///
+/// Fragmentation, as `FragmentationTests` finds it in a simulated day of requests: 65,536 blocks of
+/// 16 tokens, prompts of 752 blocks in the mean (`RequestDay` says where the lengths come from),
+/// each held until its answer is written; 0.4 to 0.8 million requests a day. Times are of one core
+/// of a virtual machine, the clock's own 40 ns among them.
+///
+/// | blocks taken | 50 % | 80 % | 95 % |
+/// |---|---|---|---|
+/// | runs of one allocation: mean, median | 1.01, 1 | 1.54, 1 | 4.87, 2 |
+/// | runs of one allocation: p99, most | 1, 18 | 11, 71 | 35, 118 |
+/// | free runs: mean, most | 19, 46 | 30, 127 | 31, 199 |
+/// | largest free run, of what is free | 57 % | 31 % | 27 % |
+/// | ns to allocate, to free | 103, 75 | 302, 118 | 1,095, 363 |
+///
+/// The worst case is a pool in which every other block is free, as one-block sequences leave it:
+/// half as many runs as the pool has blocks, and each allocation as many runs as blocks. Allocating
+/// is linear in the free runs where one run suffices, and n log n, for a sort, where it does not;
+/// freeing is linear, by moving the runs behind. With 65,536 blocks so, 752 blocks take 0.1 ms, one
+/// block 0.05 ms, and with 1,048,576 blocks 6 ms and 0.8 ms. Nothing better is kept, because even
+/// the fullest of those days has 200 runs at the most.
+package struct ExtentAllocator: Sendable {
+  /// Blocks in all, numbered from 0.
+  package let capacity: Int
+  package private(set) var freeCount: Int
   /// By first block; runs never touch each other.
-  private(set) var freeRuns: [BlockRange]
+  package private(set) var freeRuns: [BlockRange]
 
-  init(capacity: Int) {
+  /// All blocks are free.
+  package init(capacity: Int) {
     precondition(capacity > 0 && capacity <= Int(UInt32.max), "a pool has 1 to 2^32-1 blocks")
     self.capacity = capacity
     freeCount = capacity
     freeRuns = [BlockRange(first: BlockIndex(0), count: UInt32(capacity))]
   }
 
-  var largestFreeRun: Int { freeRuns.reduce(0) { max($0, Int($1.count)) } }
+  /// In blocks; looks at every run.
+  package var largestFreeRun: Int { freeRuns.reduce(0) { max($0, Int($1.count)) } }
 
   /// Takes `count` blocks: from the smallest run that holds them all, or else from the fewest
   /// runs. Nil, and nothing taken, if fewer are free.
-  mutating func allocate(_ count: Int) -> [BlockRange]? {
+  package mutating func allocate(_ count: Int) -> [BlockRange]? {
     precondition(count >= 0, "a number of blocks is not negative")
     guard count <= freeCount else { return nil }
     guard count > 0 else { return [] }
@@ -67,7 +90,7 @@ struct ExtentAllocator: Sendable {
 
   /// Gives a run back, which must have been taken: a block that is freed twice would soon belong
   /// to two sequences, so that is a broken invariant and not an error.
-  mutating func free(_ range: BlockRange) {
+  package mutating func free(_ range: BlockRange) {
     guard range.count > 0 else { return }
     precondition(range.end <= capacity, "blocks \(range) are outside the pool of \(capacity)")
     let next = firstRun(from: range.first)
