@@ -177,10 +177,22 @@ let package = Package(
         "BatonRuntime", "DecodeService", nioPosix, logging, serviceLifecycle,
       ]),
     tests("TidyTests", []),
+    // A second process that the system tests start and drive.
+    .target(
+      name: "CPoolAttacks", path: "Tests/CPoolAttacks", cSettings: [.define("_GNU_SOURCE")]),
+    .executableTarget(
+      name: "PoolPeer",
+      dependencies: [
+        "TestSupport", "KVCore", "KVPool", "Migration", "Platform", "ControlProtocol",
+        "CPoolAttacks",
+      ],
+      path: "Tests/PoolPeer", swiftSettings: strictSettings),
     .testTarget(
       name: "SystemTests",
-      dependencies: ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"],
-      exclude: ["openai_client.py"],
-      swiftSettings: strictSettings),
+      dependencies: [
+        "TestSupport", "KVCore", "ControlProtocol", "ControlWire", "ControlTransport", nioPosix,
+        logging,
+      ],
+      exclude: ["openai_client.py"], swiftSettings: strictSettings),
   ]
 )

@@ -87,10 +87,15 @@ package final class SharedMemoryFile: Sendable {
     self.descriptor = descriptor
   }
 
-  /// fcntl(2) `F_GET_SEALS`. Throws for a descriptor that is not a memfd.
+  /// fcntl(2) `F_GET_SEALS`.
+  ///
+  /// Throws `incompatible` for a descriptor that has none: a pipe, a socket, a file on a disk.
   package func seals() throws(BatonError) -> Seals {
-    Seals(
-      rawValue: try check(clinux_get_seals(descriptor.rawValue), "fcntl F_GET_SEALS", name))
+    let seals = clinux_get_seals(descriptor.rawValue)
+    if seals == -EINVAL {
+      throw BatonError(.incompatible, "\(name) is no memory that can be sealed (memfd_create(2))")
+    }
+    return Seals(rawValue: try check(seals, "fcntl F_GET_SEALS", name))
   }
 
   /// fcntl(2) `F_ADD_SEALS`.

@@ -44,9 +44,15 @@ final class ChildProcess: Sendable {
 
   private let process: Process
   private let output = Output()
+  private let input: FileHandle?
 
-  /// Starts `path` without input. It is killed with the end of this object.
-  init(_ path: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+  /// Starts `path`. It is killed with the end of this object.
+  ///
+  /// - Parameter takesInput: whether `send` can be used; otherwise standard input is empty.
+  init(
+    _ path: String, _ arguments: [String], environment: [String: String] = [:],
+    takesInput: Bool = false
+  ) throws {
     process = Process()
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
@@ -54,7 +60,9 @@ final class ChildProcess: Sendable {
     let pipe = Pipe()
     process.standardOutput = pipe
     process.standardError = pipe
-    process.standardInput = FileHandle.nullDevice
+    let commands = takesInput ? Pipe() : nil
+    process.standardInput = commands ?? FileHandle.nullDevice
+    input = commands?.fileHandleForWriting
     try process.run()
     let reader = pipe.fileHandleForReading
     Thread.detachNewThread { [output] in output.read(reader) }
@@ -65,6 +73,11 @@ final class ChildProcess: Sendable {
   var processID: Int32 { process.processIdentifier }
 
   var lines: [String] { output.state.withLock { $0.lines } }
+
+  /// Writes one line to standard input.
+  func send(_ line: String) throws {
+    try input?.write(contentsOf: Data((line + "\n").utf8))
+  }
 
   func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 

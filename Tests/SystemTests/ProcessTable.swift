@@ -21,9 +21,14 @@ enum ProcessTable {
 
   /// Whether the process is there and not only waits to be reaped.
   static func isRunning(_ process: Int32) -> Bool {
+    state(of: process).map { $0 != "Z" } ?? false
+  }
+
+  /// The letter of proc(5): `T` is stopped. Nil when there is no such process.
+  static func state(of process: Int32) -> Substring? {
     guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
       let end = text.lastIndex(of: ")")
-    else { return false }
-    return text[text.index(after: end)...].split(separator: " ").first != "Z"
+    else { return nil }
+    return text[text.index(after: end)...].split(separator: " ").first
   }
 }
