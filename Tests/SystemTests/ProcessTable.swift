@@ -31,4 +31,35 @@ enum ProcessTable {
     else { return nil }
     return text[text.index(after: end)...].split(separator: " ").first
   }
+
+  /// What a process holds of the system.
+  struct Holdings: Equatable, CustomStringConvertible {
+    var descriptors: Int
+    /// All pieces of its address space.
+    var mappings: Int
+    /// Those of them that are shared memory without a name, such as pools.
+    var memories: Int
+    var residentMebibytes: Int
+
+    var description: String {
+      "\(descriptors) descriptors, \(mappings) mappings, \(memories) of them pools, "
+        + "\(residentMebibytes) MiB resident"
+    }
+  }
+
+  static func holdings(of process: Int32) throws -> Holdings {
+    let maps = try lines(of: "/proc/\(process)/maps")
+    let resident = try lines(of: "/proc/\(process)/status").first { $0.hasPrefix("VmRSS:") }
+    let kibibytes = resident?.split(separator: " ").compactMap { Int($0) }.first ?? 0
+    return Holdings(
+      descriptors: try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").count,
+      mappings: maps.count, memories: maps.filter { $0.contains("/memfd:") }.count,
+      residentMebibytes: kibibytes >> 10)
+  }
+
+  /// Of a file that has no length and comes in pieces, as those of proc(5) do.
+  private static func lines(of path: String) throws -> [Substring] {
+    let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+    return String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n")
+  }
 }

@@ -59,6 +59,18 @@ final class RunningFleet: Sendable {
     }
   }
 
+  /// The statuses of `count` answers, asked for one after the other over one connection.
+  func statuses(of query: CompletionQuery, count: Int) async throws -> [Int] {
+    let body = String(decoding: try JSONEncoder().encode(query), as: UTF8.self)
+    // curl counts up the part after '#', which it keeps to itself.
+    let curl = try curl([
+      "-o", "/dev/null", "-w", "%{http_code}\\n", "-d", body,
+      url + "/v1/completions#[1-\(count)]",
+    ])
+    await curl.waitForEndOfOutput()
+    return curl.lines.compactMap { Int($0) }
+  }
+
   /// A stream in progress: the process that reads it.
   func stream(_ query: CompletionQuery) throws -> ChildProcess {
     var query = query
