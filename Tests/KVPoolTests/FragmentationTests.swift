@@ -7,10 +7,10 @@ import Testing
 struct FragmentationTests {
   /// How long the simulated time is. The figures at `ExtentAllocator` are of a day:
   ///
-  ///     BATON_FRAGMENTATION_HOURS=24 swift test -c release --disable-testable-imports \
+  ///     TEST_FRAGMENTATION_HOURS=24 swift test -c release --disable-testable-imports \
   ///       --filter FragmentationTests
   private static let hours =
-    ProcessInfo.processInfo.environment["BATON_FRAGMENTATION_HOURS"].flatMap { Double($0) } ?? 0.5
+    ProcessInfo.processInfo.environment["TEST_FRAGMENTATION_HOURS"].flatMap { Double($0) } ?? 0.5
 
   /// 2^20 tokens: 128 GiB for a model of 8 billion parameters.
   private static let capacity = 65_536

@@ -19,81 +19,145 @@ struct LeaseTableTests {
       attempt: attempt, link: LinkID(link))
   }
 
-  /// How a ticket came to be where it is.
+  /// How a ticket came to be where it is. The events come from `decode-0` over link 1.
   enum Situation: CaseIterable {
-    case neverGranted, granted, claimed, claimedByOther, released, revoked, expired, due
-    case claimantGone
+    case neverGranted, granted, claimed
+    case claimedOverOtherLink, claimedInOtherAttempt, claimedByOtherStart, claimedByOther
+    case released, revoked, expired, claimantGone
+    // Their time is up at the events' time, but nobody has called `expire`.
+    case due, dueClaimed
   }
 
   enum Event: CaseIterable {
-    case claim, renew, extend, release, revoke
+    case claim, renew, extend, release, revoke, expire, linkLost, otherLinkLost
+  }
+
+  enum Outcome: Hashable {
+    case refused(ErrorCode)
+    /// The lease starts anew.
+    case renewed
+    case ended
+    case untouched
   }
 
   private static func table(in situation: Situation) throws -> LeaseTable {
-    var table = LeaseTable(duration: duration)
+    let isDue = [.due, .dueClaimed].contains(situation)
+    var table = LeaseTable(duration: isDue ? .seconds(1) : duration)
     if situation == .neverGranted { return table }
     table.grant(ticket, blocks: blocks, now: start)
     let decode = try claimant("decode-0")
+    let first: LeaseTable.Claimant? =
+      switch situation {
+      case .neverGranted, .granted, .due, .revoked, .expired: nil
+      case .claimed, .dueClaimed, .released, .claimantGone: decode
+      case .claimedOverOtherLink: try claimant("decode-0", link: 2)
+      case .claimedInOtherAttempt: try claimant("decode-0", attempt: 1)
+      case .claimedByOtherStart: try claimant("decode-0", incarnation: 2, link: 2)
+      case .claimedByOther: try claimant("decode-1", link: 2)
+      }
+    if let first { _ = try table.claim(ticket, by: first, now: start) }
     switch situation {
-    case .neverGranted, .granted: break
-    case .claimed: _ = try table.claim(ticket, by: decode, now: start)
-    case .claimedByOther: _ = try table.claim(ticket, by: claimant("decode-1"), now: start)
-    case .released:
-      _ = try table.claim(ticket, by: decode, now: start)
-      _ = try table.release(ticket, by: decode.peer, now: start)
+    case .released: _ = try table.release(ticket, by: decode.peer, now: start)
     case .revoked: _ = try table.revoke(ticket)
     case .expired: _ = table.expire(now: start + duration)
-    // Its time is up at the events' time, but nobody has called `expire`.
-    case .due:
-      table = LeaseTable(duration: .seconds(1))
-      table.grant(ticket, blocks: blocks, now: start)
-    case .claimantGone:
-      _ = try table.claim(ticket, by: decode, now: start)
-      _ = table.releaseAll(over: [decode.link])
+    case .claimantGone: _ = table.releaseAll(over: [decode.link])
+    default: break
     }
     return table
   }
 
-  /// The error of each event in each situation; nil where it succeeds.
-  private static func expectedCode(_ situation: Situation, _ event: Event) -> ErrorCode? {
+  private static func expected(_ situation: Situation, _ event: Event) -> Outcome {
     switch (situation, event) {
-    case (.neverGranted, _), (.released, _): .ticketUnknown
-    case (.revoked, _): .cancelled
+    case (.due, .expire), (.dueClaimed, .expire): .ended
+    case (.claimed, .linkLost), (.claimedInOtherAttempt, .linkLost), (.dueClaimed, .linkLost):
+      .ended
+    case (.claimedOverOtherLink, .otherLinkLost), (.claimedByOtherStart, .otherLinkLost),
+      (.claimedByOther, .otherLinkLost):
+      .ended
+    case (_, .expire), (_, .linkLost), (_, .otherLinkLost): .untouched
+    case (.neverGranted, _), (.released, _): .refused(.ticketUnknown)
+    case (.revoked, _): .refused(.cancelled)
+    case (.expired, _), (.claimantGone, _): .refused(.leaseExpired)
     // Only its owner may keep or take back a lease whose time is up while its blocks are out.
-    case (.due, .extend), (.due, .revoke): nil
-    case (.expired, _), (.due, _), (.claimantGone, _): .leaseExpired
-    case (.granted, .renew), (.granted, .release): .protocolViolation
-    case (.claimedByOther, .claim), (.claimedByOther, .renew), (.claimedByOther, .release):
-      .ticketClaimed
-    case (.granted, _), (.claimed, _), (.claimedByOther, _): nil
+    case (_, .extend): .renewed
+    case (_, .revoke): .ended
+    case (.due, _), (.dueClaimed, _): .refused(.leaseExpired)
+    case (.claimedByOther, _), (.claimedByOtherStart, _), (.claimedInOtherAttempt, .claim):
+      .refused(.ticketClaimed)
+    case (.granted, .renew), (.granted, .release): .refused(.protocolViolation)
+    case (_, .claim), (_, .renew): .renewed
+    case (_, .release): .ended
+    }
+  }
+
+  /// Lets one event happen; the error's code and what ended.
+  private static func happen(
+    _ event: Event, by decode: LeaseTable.Claimant, in table: inout LeaseTable,
+    now: ContinuousClock.Instant
+  ) -> (code: ErrorCode?, ended: [BlockRange]) {
+    do throws(BatonError) {
+      switch event {
+      case .claim: _ = try table.claim(ticket, by: decode, now: now)
+      case .renew: try table.renew(ticket, by: decode.peer, now: now)
+      case .extend: try table.extend(ticket, now: now)
+      case .release: return (nil, try table.release(ticket, by: decode.peer, now: now).blocks)
+      case .revoke: return (nil, try table.revoke(ticket).blocks)
+      case .expire: return (nil, table.expire(now: now).flatMap(\.blocks))
+      case .linkLost: return (nil, table.releaseAll(over: [LinkID(1)]).flatMap(\.blocks))
+      case .otherLinkLost: return (nil, table.releaseAll(over: [LinkID(2)]).flatMap(\.blocks))
+      }
+      return (nil, [])
+    } catch {
+      return (error.code, [])
+    }
+  }
+
+  /// What every event that could come next would do: tables that agree in it are in one state.
+  private static func future(
+    of table: LeaseTable, now: ContinuousClock.Instant
+  ) throws -> [String] {
+    let claimants = [
+      try claimant("decode-0"), try claimant("decode-0", attempt: 1, link: 2),
+      try claimant("decode-0", incarnation: 2), try claimant("decode-1"),
+    ]
+    return claimants.flatMap { claimant in
+      Event.allCases.map { event in
+        var next = table
+        let result = happen(event, by: claimant, in: &next, now: now)
+        return "\(result) \(next.leaseCount) \(String(describing: next.nextDeadline))"
+      }
     }
   }
 
   @Test(
-    "Every event in every situation succeeds or fails with its own code",
+    "Every event in every situation has its effect, or is refused by its own code and has none",
     arguments: Situation.allCases, Event.allCases)
   func table(situation: Situation, event: Event) throws {
     var table = try Self.table(in: situation)
-    let decode = try Self.claimant("decode-0")
+    let before = table
     let now = Self.start + .seconds(2)
-    var code: ErrorCode?
-    var freed: [BlockRange] = []
-    let before = table.leaseCount
-    do {
-      switch event {
-      case .claim: #expect(try table.claim(Self.ticket, by: decode, now: now) == Self.blocks)
-      case .renew: try table.renew(Self.ticket, by: decode.peer, now: now)
-      case .extend: try table.extend(Self.ticket, now: now)
-      case .release: freed = try table.release(Self.ticket, by: decode.peer, now: now).blocks
-      case .revoke: freed = try table.revoke(Self.ticket).blocks
-      }
-    } catch {
-      code = error.code
+    let result = Self.happen(event, by: try Self.claimant("decode-0"), in: &table, now: now)
+    let outcome: Outcome
+    if let code = result.code {
+      outcome = .refused(code)
+    } else if table.leaseCount < before.leaseCount {
+      outcome = .ended
+    } else {
+      outcome = table.nextDeadline == before.nextDeadline ? .untouched : .renewed
     }
-    #expect(code == Self.expectedCode(situation, event))
-    let ends = code == nil && (event == .release || event == .revoke)
-    #expect(freed == (ends ? Self.blocks : []))
-    #expect(table.leaseCount == (ends ? 0 : before))
+    #expect(outcome == Self.expected(situation, event))
+    switch outcome {
+    case .refused, .untouched:
+      #expect(result.ended.isEmpty)
+      #expect(try Self.future(of: table, now: now) == Self.future(of: before, now: now))
+    case .renewed:
+      let isDue = [.due, .dueClaimed].contains(situation)
+      #expect(table.nextDeadline == now + (isDue ? .seconds(1) : Self.duration))
+      #expect(table.leasedBlockCount == 5)
+    case .ended:
+      #expect(result.ended == Self.blocks)
+      #expect(table.nextDeadline == nil)
+    }
   }
 
   @Test("The first claimant may come again, over another link too, and nobody else may")

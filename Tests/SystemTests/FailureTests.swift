@@ -21,17 +21,10 @@ extension SystemTests {
     let fleet = try await RunningFleet(flags)
     let process = try fleet.processID(of: victim)
     let stream = try fleet.stream(Self.longQuery)
-    var chunks = 0
-    try await stream.first { line -> Bool? in
-      if RunningFleet.chunk(line) != nil { chunks += 1 }
-      return chunks >= 2 ? true : nil
-    }
+    try await RunningFleet.waitForDecode(stream)
     kill(process, SIGKILL)
     await stream.waitForEndOfOutput()
-    let tokens = stream.lines.compactMap(RunningFleet.chunk).flatMap {
-      $0.choices.first?.token_ids ?? []
-    }
-    #expect(tokens == expected)
+    #expect(RunningFleet.tokens(of: stream) == expected)
     #expect(stream.lines.contains("data: [DONE]"))
     #expect(fleet.up.lines.contains { $0.contains(logged) }, "the log tells: \(logged)")
 

@@ -4,10 +4,10 @@ import Testing
 extension SystemTests {
   /// How much is asked of a fleet that must not grow. By hand:
   ///
-  ///     BATON_FLAT_REQUESTS=10000 BATON_FLAT_RESTARTS=100 swift test -c release \
+  ///     TEST_FLAT_REQUESTS=10000 TEST_FLAT_RESTARTS=100 swift test -c release \
   ///       --disable-testable-imports --filter staysFlat
-  private static let flatRequests = setting("BATON_FLAT_REQUESTS") ?? 300
-  private static let flatRestarts = setting("BATON_FLAT_RESTARTS") ?? 5
+  private static let flatRequests = setting("TEST_FLAT_REQUESTS") ?? 300
+  private static let flatRestarts = setting("TEST_FLAT_RESTARTS") ?? 5
 
   private static func setting(_ name: String) -> Int? {
     ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
@@ -53,7 +53,7 @@ extension SystemTests {
   private func restartPrefill(_ fleet: RunningFleet) async throws {
     let query = CompletionQuery(prompt: Array(Self.prompts[11].prefix(100)), max_tokens: 100)
     let stream = try fleet.stream(query)
-    try await stream.first { RunningFleet.chunk($0).map { _ in true } }
+    try await RunningFleet.waitForDecode(stream)
     let old = try fleet.processID(of: "prefill-0")
     kill(old, SIGKILL)
     await stream.waitForEndOfOutput()

@@ -85,6 +85,20 @@ final class RunningFleet: Sendable {
     return try? JSONDecoder().decode(CompletionAnswer.self, from: Data(line.dropFirst(6).utf8))
   }
 
+  /// Returns when the second chunk of a stream has come: it is decode's, the first is prefill's.
+  static func waitForDecode(_ stream: ChildProcess) async throws {
+    var chunks = 0
+    try await stream.first { line -> Bool? in
+      if chunk(line) != nil { chunks += 1 }
+      return chunks >= 2 ? true : nil
+    }
+  }
+
+  /// The tokens of a stream that has ended.
+  static func tokens(of stream: ChildProcess) -> [Int] {
+    stream.lines.compactMap(chunk).flatMap { $0.choices.first?.token_ids ?? [] }
+  }
+
   /// All samples of a metric added up, for label sets that contain every given label; throws where
   /// there is none.
   func metric(_ name: String, _ labels: String...) async throws -> Double {

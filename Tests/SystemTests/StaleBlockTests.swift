@@ -6,10 +6,10 @@ extension SystemTests {
   /// Reads in each mode and reader. By hand, as many as the suite's time limit allows, with
   /// progress after every million:
   ///
-  ///     BATON_RACE_READS=100000000 swift test -c release --disable-testable-imports \
+  ///     TEST_RACE_READS=100000000 swift test -c release --disable-testable-imports \
   ///       --filter readersBesideWriter
   private static let raceReads =
-    ProcessInfo.processInfo.environment["BATON_RACE_READS"].flatMap { Int($0) } ?? 200_000
+    ProcessInfo.processInfo.environment["TEST_RACE_READS"].flatMap { Int($0) } ?? 200_000
 
   @Test(
     "Beside an owner that reuses blocks as fast as it can, a read that is reported good is good",
