@@ -17,7 +17,8 @@ package final class PeerMemory: Sendable {
   ///   - peer: for messages.
   ///
   /// Throws `incompatible` if the peer could still shrink the memory, which would make a read of it
-  /// end this process, or if it is shorter than it should be.
+  /// end this process, if it is shorter than it should be, or if not all of it is there: mapping it
+  /// would then take memory, as much as the peer likes.
   package init(
     received descriptor: consuming FileDescriptor, minimumLength: ByteCount, peer: EngineID
   ) throws(BatonError) {
@@ -32,6 +33,13 @@ package final class PeerMemory: Sendable {
         .incompatible,
         "\(file.name) has \(file.length.rawValue) bytes, its regions need "
           + "\(minimumLength.rawValue)")
+    }
+    let present = try file.presentBytes()
+    guard present >= file.length else {
+      throw BatonError(
+        .incompatible,
+        "\(file.name) has pages for \(present.rawValue) of its \(file.length.rawValue) bytes; its "
+          + "owner must populate it")
     }
     length = file.length
     mapping = try SharedMapping(of: file, access: .readOnly)

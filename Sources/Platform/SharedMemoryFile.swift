@@ -87,6 +87,16 @@ package final class SharedMemoryFile: Sendable {
     self.descriptor = descriptor
   }
 
+  /// How much of it has pages of memory, its own or swapped out: fstat(2) `st_blocks`, which counts
+  /// 512 bytes each.
+  package func presentBytes() throws(BatonError) -> ByteCount {
+    var status = stat()
+    if unsafe fstat(descriptor.rawValue, &status) < 0 {
+      throw BatonError(errno: errno, call: "fstat", subject: name)
+    }
+    return ByteCount(Int(status.st_blocks) * 512)
+  }
+
   /// fcntl(2) `F_GET_SEALS`.
   ///
   /// Throws `incompatible` for a descriptor that has none: a pipe, a socket, a file on a disk.

@@ -17,10 +17,24 @@ struct PeerPoolTests {
       error?.message == "shared memory of prefill-0: seals GROW are there, SHRINK is needed")
   }
 
+  @Test("Memory with holes is refused, because reading those would take memory here")
+  func sparseIsRefused() throws {
+    let file = try SharedMemoryFile.create(name: "test", length: .kibibytes(64))
+    try file.add(.readOnlyForPeers)
+    let error = #expect(throws: BatonError.self) { try openAsPeer(file) }
+    #expect(error?.code == .incompatible)
+    #expect(
+      error?.message
+        == "shared memory of prefill-0 has pages for 0 of its 65536 bytes; its owner must "
+        + "populate it")
+    #expect(try file.presentBytes() == .zero)
+  }
+
   @Test("Memory that its owner could open for writing again is no pool")
   func partlySealedIsRefused() throws {
     let layout = try PoolLayout(geometry: smallGeometry, blockCount: 2)
     let file = try SharedMemoryFile.create(name: "test", length: layout.length)
+    try SharedMapping(of: file, access: .readWrite).populate()
     try file.add([.shrink, .grow])
     let memory = try openAsPeer(file)
     let error = #expect(throws: BatonError.self) {

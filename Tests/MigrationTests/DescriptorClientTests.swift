@@ -119,6 +119,7 @@ struct DescriptorClientTests {
       pages: Int, seals: SharedMemoryFile.Seals
     ) throws(BatonError) -> SharedMemoryFile {
       let file = try SharedMemoryFile.create(name: "test", length: SystemMemory.pageBytes * pages)
+      try SharedMapping(of: file, access: .readWrite).populate()
       try file.add(seals)
       return file
     }

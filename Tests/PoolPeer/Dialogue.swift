@@ -61,11 +61,4 @@ enum Words {
   static func stamps(_ text: String) -> [UInt64] {
     text.split(separator: ",").compactMap { UInt64($0) }
   }
-
-  static func bytes(_ text: String) -> [UInt8] {
-    let digits = Array(text.utf8).compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-    return stride(from: 0, to: digits.count - 1, by: 2).map {
-      UInt8(digits[$0] << 4 | digits[$0 + 1])
-    }
-  }
 }

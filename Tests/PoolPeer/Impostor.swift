@@ -54,6 +54,7 @@ final class Impostor: Sendable {
     let page = SystemMemory.pageBytes
     switch kind {
     case "pool": return try memory(length, .readOnlyForPeers)
+    case "sparse": return try memory(length, .readOnlyForPeers)
     case "unsealed": return try memory(length, [])
     case "can-shrink": return try memory(length, [.grow, .futureWrite, .seal])
     case "can-grow": return try memory(length, [.shrink, .futureWrite, .seal])
@@ -89,6 +90,10 @@ final class Impostor: Sendable {
     _ length: ByteCount, _ seals: SharedMemoryFile.Seals
   ) throws(BatonError) -> SharedMemoryFile {
     let file = try SharedMemoryFile.create(name: kind, length: length)
+    if kind != "sparse" {
+      let mapping = try SharedMapping(of: file, access: .readWrite)
+      try mapping.populate()
+    }
     try file.add(seals)
     return file
   }

@@ -96,7 +96,7 @@ final class Reader {
         link: link, remote: peer, remoteIncarnation: Incarnation(UInt64(words[1]) ?? 0))
       try backend.registerMemoryRegion(.destination(destination), link: link)
       let endpoint = SharedMemoryEndpoint(
-        socketName: words[2], token: Words.bytes(words[3]),
+        socketName: words[2], token: Hexadecimal.bytes(words[3]) ?? [],
         regions: layout.regions.map { RegionInfo(key: $0.key, length: $0.length) })
       do {
         try wait { [backend, link] in
@@ -135,7 +135,8 @@ final class Reader {
   /// - Parameter words: the socket and the token of an offer that nobody has taken.
   private func attack(_ words: [String]) throws {
     let descriptor = try DescriptorRequest.fetch(
-      from: words[0], token: Words.bytes(words[1]), as: settings.engine, settings.incarnation)
+      from: words[0], token: Hexadecimal.bytes(words[1]) ?? [], as: settings.engine,
+      settings.incarnation)
     let region = try backend.remoteRegion(link: link, key: PoolLayout.blocksKey)
     for index in 0..<pool_attack_count {
       attack(index, descriptor.rawValue, region.address, length: Self.length(of: descriptor))

@@ -64,6 +64,7 @@ extension SystemTests {
     ("writable", "INCOMPATIBLE", "SHRINK|GROW|SEAL|FUTURE_WRITE are needed"),
     ("open-to-seals", "INCOMPATIBLE", "SHRINK|GROW|SEAL|FUTURE_WRITE are needed"),
     ("too-small", "INCOMPATIBLE", "its regions need 266240"),
+    ("sparse", "INCOMPATIBLE", "its owner must populate it"),
     ("empty", "INCOMPATIBLE", "has 0 bytes"),
     ("file", "INCOMPATIBLE", "no memory that can be sealed"),
     ("shmem-file", "INCOMPATIBLE", "SHRINK is needed"),
