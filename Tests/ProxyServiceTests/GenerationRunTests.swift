@@ -137,6 +137,38 @@ struct GenerationRunTests {
     }
   }
 
+  @Test("A prefill engine that is lost when it has read the prompt does not end the attempt")
+  func prefillLost() async throws {
+    let (decoding, decode) = AsyncStream<Void>.makeStream()
+    let (losses, loss) = AsyncStream<Void>.makeStream()
+    let lost: ScriptedFleet.Script = { message, reply in
+      guard case .prefillRequest = message else { return reply.send(.acknowledged, last: true) }
+      reply.send(.prefillAccepted(Self.ticket), last: false)
+      let done = PrefillDone(
+        firstToken: 97, finish: nil, queuedMicroseconds: 1, computedMicroseconds: 1)
+      reply.send(.prefillDone(done), last: false)
+      for await _ in losses { break }
+      reply.fail(BatonError(.peerGone, "lost"))
+    }
+    let slow: ScriptedFleet.Script = { message, reply in
+      guard case .decodeRequest = message else { return reply.send(.acknowledged, last: true) }
+      for await _ in decoding { break }
+      await Self.decode([(1, [98]), (2, [99])])(message, reply)
+    }
+    try await ScriptedFleet.run(prefill: lost, decode: slow) { fleet in
+      var answer: [TokenID] = []
+      for try await case .tokens(let some) in fleet.generate(maximumTokens: 3) {
+        answer += some
+        guard answer == [97] else { continue }
+        loss.yield()
+        // What comes after the loss on the same connection has come when decode goes on.
+        for _ in 0..<10 { _ = await fleet.backend.metricFamilies() }
+        decode.yield()
+      }
+      #expect(answer == [97, 98, 99])
+    }
+  }
+
   @Test("Tokens of one model are not given to another")
   func otherModel() async throws {
     try await ScriptedFleet.run(prefill: Self.prefill, decode: Self.decode([(1, [98])])) { fleet in

@@ -18,7 +18,11 @@ struct Leg: Sendable {
 
   /// Ends with the engine's answer; a failure ends the whole attempt. Cancelling cancels the
   /// request in the engine.
+  ///
+  /// That a prefill engine is lost after it has read the prompt is no failure: whether decode has
+  /// the blocks, which outlive the engine, decode says itself.
   func run(_ request: Message, by deadline: ContinuousClock.Instant) async {
+    var isPrefilled = false
     do {
       var isComplete = false
       for try await message in try connection.stream(request, within: deadline - .now) {
@@ -27,6 +31,7 @@ struct Leg: Sendable {
           events.yield(.accepted(ticket))
         case .prefillDone(let done):
           isComplete = true
+          isPrefilled = true
           events.yield(.prefilled(done))
         case .acknowledged where isComplete:
           // Decode has claimed the ticket: prefill keeps the blocks no longer for us to take back.
@@ -45,7 +50,11 @@ struct Leg: Sendable {
       }
       events.yield(.ended)
     } catch {
-      events.finish(throwing: error)
+      if isPrefilled, BatonError(wrapping: error).code == .peerGone {
+        events.yield(.ended)
+      } else {
+        events.finish(throwing: error)
+      }
     }
   }
 }
