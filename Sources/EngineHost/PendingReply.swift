@@ -40,20 +40,21 @@ package final class PendingReply: Sendable {
   package func send(_ message: Message) { reply.send(message, last: false) }
 
   package func finish(with message: Message) {
-    reply.send(message, last: true)
-    end(isAnswered: true)
+    end(isAnswered: true) { reply.send(message, last: true) }
   }
 
   package func fail(_ error: BatonError) {
-    reply.fail(error)
-    end(isAnswered: true)
+    end(isAnswered: true) { reply.fail(error) }
   }
 
-  private func end(isAnswered: Bool) {
+  /// - Parameter answer: sends the last answer. It is settled before that the request was answered:
+  ///   whoever has the answer may hang up at once, which cancels what is still open.
+  private func end(isAnswered: Bool, _ answer: () -> Void = {}) {
     let continuation = continuation.withLock { stored in
       defer { stored = nil }
       return stored
     }
+    answer()
     continuation?.resume(returning: isAnswered)
   }
 }
