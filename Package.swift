@@ -99,8 +99,8 @@ let package = Package(
     library(
       "BatonRuntime",
       [
-        "KVCore", "ControlProtocol", "ControlTransport", configuration, logging, serviceLifecycle,
-        unixSignals,
+        "KVCore", "ControlProtocol", "ControlTransport", configuration, logging, nioCore,
+        serviceLifecycle, unixSignals,
       ]),
     library(
       "EngineHost",

@@ -30,6 +30,8 @@ package enum Message: Hashable, Sendable {
   case decodeRequest(DecodeRequest)
   case generateRequest(GenerateRequest)
   case tokenChunk(TokenChunk)
+  case textRequest(TextRequest)
+  case textChunk(TextChunk)
 
   case linkPrepare(LinkPrepare)
   case linkOpen(LinkOpen)

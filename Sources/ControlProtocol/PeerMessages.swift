@@ -33,7 +33,8 @@ package struct Proof: Hashable, Sendable {
   package init(codes: [[UInt8]]) { self.codes = codes }
 }
 
-/// What an engine runs, told once both hellos are accepted. Proxies send it without a model.
+/// What an engine runs, told once both hellos are accepted. Proxies and clients send it
+/// without a model.
 package struct PeerInfo: Hashable, Sendable {
   package var model: ModelSummary?
   /// /proc/sys/kernel/random/boot_id: equal ids are a hint of the same node, never a proof.

@@ -80,6 +80,8 @@ extension ControlConnection {
     /// Why the connection is over; nil while it is open.
     var closeReason: BatonError?
     var closeWaiters: [AsyncStream<Never>.Continuation] = []
+    /// Who waits for a pong, by the ping's number.
+    var pings: [UInt64: PendingAnswer] = [:]
 
     init(table: consuming StreamTable) { self.table = table }
   }

@@ -54,9 +54,9 @@ extension ControlConnection {
     case (.success(.ping(let number)), .last):
       enqueue(
         Self.frame(.pong(number), stream: 0, flags: [.last, .response]), isUrgent: true)
-    case (.success(.pong), [.last, .response]):
-      // That something came is all that it says.
-      break
+    case (.success(.pong(let number)), [.last, .response]):
+      // To who watches the peer, that something came is all that it says.
+      state.withLock { $0.pings[number] }?.resolve(.success(.pong(number)))
     default:
       throw BatonError(
         .protocolViolation,

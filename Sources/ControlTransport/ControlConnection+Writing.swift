@@ -99,6 +99,7 @@ extension ControlConnection {
         if let handler = answering.handler { effects.stopped.append(handler) }
         effects.resumed += answering.drained
       }
+      for ping in state.pings.values { effects.failures.append((.single(ping), reason)) }
       waiters = state.closeWaiters
       state.asking = [:]
       state.answering = [:]

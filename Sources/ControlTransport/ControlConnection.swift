@@ -4,6 +4,14 @@ package import KVCore
 internal import NIOCore
 internal import Synchronization
 
+/// Something that came while a connection was opened.
+package struct HandshakeStep: Hashable, Sendable {
+  /// `connected`, or the name of the peer's message.
+  package let name: String
+  /// Since this side began to connect.
+  package let time: Duration
+}
+
 /// One control connection after its handshake. Both sides may ask and answer.
 ///
 /// Stays open until one side closes it, whoever still holds this object. All methods may be called
@@ -11,6 +19,8 @@ internal import Synchronization
 package final class ControlConnection: Sendable {
   package let remote: Hello
   package let remoteInfo: PeerInfo
+  /// What came from the peer before the connection was open, and when.
+  package let handshakeSteps: [HandshakeStep]
 
   let handler: any ControlHandler
   let channel: any Channel
@@ -22,8 +32,9 @@ package final class ControlConnection: Sendable {
 
   init(
     side: HandshakeMachine.Side, outcome: HandshakeMachine.Outcome, limits: FrameLimits,
-    handler: any ControlHandler, channel: any Channel
+    handler: any ControlHandler, channel: any Channel, handshakeSteps: [HandshakeStep]
   ) {
+    self.handshakeSteps = handshakeSteps
     remote = outcome.hello
     remoteInfo = outcome.info
     self.limits = limits
@@ -57,6 +68,27 @@ package final class ControlConnection: Sendable {
     let stream = try open(message, .stream(buffer), within: limit)
     return MessageStream(
       reader: AnswerReader(connection: self, stream: stream, buffer: buffer))
+  }
+
+  /// Sends a ping and waits for the pong.
+  ///
+  /// Throws `peerGone` when the connection is lost, and `deadlineExceeded` when none comes in time.
+  package func ping(within limit: Duration) async throws {
+    // The numbers of the pings that watch the peer are small.
+    let number = UInt64.random(in: 1 << 32 ... .max)
+    let pending = PendingAnswer()
+    try state.withLock { (state: inout State) throws(BatonError) in
+      if let reason = state.closeReason { throw reason }
+      state.pings[number] = pending
+    }
+    defer { state.withLock { _ = $0.pings.removeValue(forKey: number) } }
+    enqueue(Self.frame(.ping(number), stream: 0, flags: .last), isUrgent: true)
+    let timer = channel.eventLoop.scheduleTask(in: TimeAmount(limit)) {
+      pending.resolve(
+        .failure(BatonError(.deadlineExceeded, "no pong came within \(limit)")))
+    }
+    defer { timer.cancel() }
+    _ = try await pending.value()
   }
 
   /// False from the moment on when the connection is lost or closed.

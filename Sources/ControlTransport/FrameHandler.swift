@@ -32,6 +32,8 @@ final class FrameHandler: ChannelInboundHandler {
   private var phase = Phase.handshaking
   private var deadline: Scheduled<Void>?
   private var liveness: PeerLiveness?
+  private let begun = ContinuousClock.now
+  private var steps: [HandshakeStep] = []
   private var ticks: Scheduled<Void>?
 
   /// - Parameter isLocal: whether the peer is on this machine.
@@ -62,6 +64,7 @@ final class FrameHandler: ChannelInboundHandler {
         BatonError(.deadlineExceeded, "the handshake was not over after \(timeout)"),
         tellingPeer: true, context)
     }
+    record("connected")
     act(on: handshake.start(), context)
   }
 
@@ -159,7 +162,12 @@ final class FrameHandler: ChannelInboundHandler {
         .protocolViolation,
         "a message of the handshake has flags \(header.flags.rawValue), not \(flags.rawValue)")
     }
+    record("\(MessageType(rawValue: header.type) ?? .error)")
     act(on: handshake.received(message, payload: payload), context)
+  }
+
+  private func record(_ name: String) {
+    steps.append(HandshakeStep(name: name, time: ContinuousClock.now - begun))
   }
 
   private func act(on action: HandshakeMachine.Action, _ context: ChannelHandlerContext) {
@@ -177,7 +185,7 @@ final class FrameHandler: ChannelInboundHandler {
       decoder.limits = compresses ? .compressed : .established
       let connection = ControlConnection(
         side: side, outcome: outcome, limits: decoder.limits, handler: handler,
-        channel: context.channel)
+        channel: context.channel, handshakeSteps: steps)
       phase = .open(connection)
       watch(connection, context)
       logger.debug(

@@ -12,6 +12,10 @@ package enum WireLimits {
   /// The sentence of an `Error`; longer ones are cut by the sender.
   package static let maximumErrorTextBytes = 4_096
 
+  /// Of a `TextRequest`, as OpenAI's clients know them.
+  package static let maximumStops = 4
+  package static let maximumTemperature: Float = 2
+
   package static let nonceBytes = 32
   /// One code for each key that is valid at the time of a rotation.
   package static let maximumProofCodes = ClusterKeys.maximumKeys

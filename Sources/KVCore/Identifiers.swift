@@ -99,6 +99,8 @@ package enum Role: UInt8, Sendable, CaseIterable, CustomStringConvertible {
   case decode = 2
   case hybrid = 3
   case proxy = 4
+  /// Asks, and is not asked.
+  case client = 5
 
   package var description: String {
     switch self {
@@ -106,6 +108,7 @@ package enum Role: UInt8, Sendable, CaseIterable, CustomStringConvertible {
     case .decode: "decode"
     case .hybrid: "hybrid"
     case .proxy: "proxy"
+    case .client: "client"
     }
   }
 }

@@ -22,8 +22,8 @@ enum ServiceFactory {
       [PrefillEngineService(configuration: engine, logger: logger)]
     case .decode, .hybrid:
       [DecodeEngineService(configuration: engine, logger: logger)]
-    case .proxy:
-      preconditionFailure("the proxy is no engine")
+    case .proxy, .client:
+      preconditionFailure("\(engine.role) is no engine's role")
     }
   }
 
@@ -51,6 +51,18 @@ enum ServiceFactory {
       backend: FleetBackend(fleet: fleet, logger: logger), host: proxy.host, port: proxy.port,
       maximumConcurrent: proxy.maxConcurrent, metrics: BatonMetrics(),
       eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: logger)
-    return [fleet, edge]
+    let control = try proxy.controlAddresses.map { text in
+      let address = try ControlAddress(text)
+      try address.requireLocal(unless: identity.options.keys)
+      return address
+    }
+    guard !control.isEmpty else { return [fleet, edge] }
+    return [
+      fleet,
+      ControlService(
+        addresses: control, identity: identity, handler: edge.controlHandler,
+        group: MultiThreadedEventLoopGroup.singleton, logger: logger),
+      edge,
+    ]
   }
 }

@@ -23,7 +23,8 @@ import Testing
   func wildcard() throws {
     for text in ["0.0.0.0:1", "[::]:1", "127.0.0.1:1,0.0.0.0:2"] {
       let error = #expect(throws: BatonError.self) {
-        try EngineConfiguration(role: .prefill, settings: settings(["listen": text]))
+        try EngineConfiguration(
+          role: .prefill, settings: settings(["listen": text, "cluster-key-file": "/k"]))
       }
       #expect(error?.message.contains("--advertise") == true, "\(text)")
     }

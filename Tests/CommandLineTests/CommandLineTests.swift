@@ -6,7 +6,7 @@ import baton
 @Suite("The command line") struct CommandLineTests {
   private static let commands: [any SettingsCommand.Type] = [
     UpCommand.self, PrefillCommand.self, DecodeCommand.self, HybridCommand.self,
-    ProxyCommand.self,
+    ProxyCommand.self, GenerateCommand.self, WirePingCommand.self,
   ]
 
   @Test("has exactly the flags that the table of settings has for each command")

@@ -187,7 +187,9 @@ struct HostilePeerTests {
   @Test("a peer that reads nothing is cut off when too much waits for it")
   func slowReader() async throws {
     let handler = FloodingHandler()
-    let server = try await TestPeer.server(handler)
+    let server = try await TestPeer.server(
+      handler,
+      identity: try TestPeer.identity("prefill-0", role: .prefill, options: ControlOptions()))
     let peer = try await RawPeer.connect(to: server)
     try await peer.channel.setOption(.autoRead, value: false).get()
     try await peer.greet(try TestPeer.identity("raw"))

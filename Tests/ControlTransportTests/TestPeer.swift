@@ -9,12 +9,14 @@ import NIOPosix
 
 /// Identities and sockets for tests.
 enum TestPeer {
+  /// Raw peers answer no pings, and machines that run tests may be slow.
+  static let patient = ControlOptions(peerTimeout: .seconds(60))
   static let group = MultiThreadedEventLoopGroup.singleton
   static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
   static func identity(
     _ name: String, role: Role = .decode, heads: Int = 4, fingerprint: UInt8 = 7,
-    options: ControlOptions = ControlOptions()
+    options: ControlOptions = patient
   ) throws -> LocalIdentity {
     let group = CacheGroup(layers: 2, keyValueHeads: heads, headDimension: 16, dataType: .float32)
     let model = ModelSummary(

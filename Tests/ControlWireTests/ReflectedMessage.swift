@@ -38,7 +38,11 @@ enum ReflectedMessage {
         ? [] : ["\(path) is nil"]
     }
     guard let json else { return ["\(path) is missing"] }
-    if let plain = plain(value) { return plain == json ? [] : ["\(path): \(plain), \(json)"] }
+    if let plain = plain(value) {
+      // Text that may have NUL travels as bytes.
+      let bytes = (value as? String).map { JSONValue.string(Hexadecimal.string($0.utf8)) }
+      return plain == json || bytes == json ? [] : ["\(path): \(plain), \(json)"]
+    }
     if mirror.displayStyle == .collection {
       guard mirror.children.count == json.elements.count else {
         return ["\(path) differs in length"]

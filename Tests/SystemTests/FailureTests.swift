@@ -210,7 +210,7 @@ extension SystemTests {
       (["proxy"], ["--prefill", "--decode"]),
       (["prefill", "--listen", "nowhere"], ["--listen", "nowhere", "HOST:PORT"]),
       (["decode", "--model", "/nonexistent"], ["/nonexistent", "config.json"]),
-      (["prefill", "--listen", "0.0.0.0:8199"], ["0.0.0.0", "loopback"]),
+      (["prefill", "--listen", "0.0.0.0:8199"], ["0.0.0.0", "--cluster-key-file"]),
       (["fly"], ["fly"]),
     ]
     for (arguments, words) in cases {

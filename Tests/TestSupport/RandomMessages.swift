@@ -121,6 +121,23 @@ package struct RandomMessages {
       data: data)
   }
 
+  private mutating func textRequest() -> TextRequest {
+    TextRequest(
+      model: text(), prompt: text(0...500) + "\0",
+      maximumTokens: chance() ? 1 + number32() / 2 : nil,
+      temperature: Float(number(0...200)) / 100, seed: chance() ? next() : nil,
+      stops: list(0...WireLimits.maximumStops) { "s" + $0.text() }, ignoresEndTokens: chance())
+  }
+
+  private mutating func ending() -> TextChunk.Ending {
+    TextChunk.Ending(
+      reason: pick(FinishReason.allCases), promptTokens: number32(), completionTokens: number32())
+  }
+
+  private mutating func proof() -> Proof {
+    Proof(codes: list(1...WireLimits.maximumProofCodes) { $0.bytes(WireLimits.proofCodeBytes) })
+  }
+
   private mutating func migration() -> MigrationReport {
     MigrationReport(
       transport: "shm", mode: pick(["borrow", "copy"]), blocks: number32(), bytes: next(),
@@ -137,10 +154,7 @@ package struct RandomMessages {
           incarnation: incarnation(), role: pick(Role.allCases),
           features: list(0...4) { $0.text() },
           nonce: bytes(WireLimits.nonceBytes)))
-    case .proof:
-      .proof(
-        Proof(codes: list(1...WireLimits.maximumProofCodes) { $0.bytes(WireLimits.proofCodeBytes) })
-      )
+    case .proof: .proof(proof())
     case .peerInfo:
       .peerInfo(
         PeerInfo(
@@ -183,6 +197,8 @@ package struct RandomMessages {
           firstIndex: number32(), tokens: tokens(0...8),
           finish: chance() ? pick(FinishReason.allCases) : nil,
           migration: chance() ? migration() : nil))
+    case .textRequest: .textRequest(textRequest())
+    case .textChunk: .textChunk(TextChunk(text: text(0...40), ending: chance() ? ending() : nil))
     case .linkPrepare:
       .linkPrepare(LinkPrepare(engine: try engine(), addresses: list(0...4) { $0.text() }))
     case .linkOpen: .linkOpen(LinkOpen(link: LinkID(next()), endpoints: endpoints()))

@@ -54,6 +54,12 @@ LIMITS = {
     "TokenChunk.tokens": {"kind": "token"},
     "TokenChunk.finish": {"optional": True},
     "TokenChunk.migration": {"optional": True},
+    "TextRequest.prompt": {"kind": "utf8"},
+    "TextRequest.maximum_tokens": {"range": (1, 2**32 - 1)},
+    "TextRequest.temperature": {"range": (0, 2)},
+    "TextRequest.stops": {"most": 4, "kind": "id"},
+    "TextChunk.text": {"kind": "utf8"},
+    "TextChunk.ending": {"optional": True},
     "Ticket.engine": {"kind": "engine"},
     "Ticket.incarnation": {"range": (1, 2**64 - 1)},
     "Ticket.addresses": {"most": 16},
@@ -172,6 +178,8 @@ class Filler:
         if kind == "data":
             room = message.total_bytes - message.offset
             length = 0 if self.mode == "least" else self.random.randint(0, min(64, room))
+        elif kind == "utf8":
+            return self.string(None).encode()
         else:
             length = limits.get("bytes", 32)
         return self.random.randbytes(length)

@@ -17,6 +17,14 @@ package struct ControlConfiguration: Hashable, Sendable {
     peerTimeoutMilliseconds = try settings.value(of: Settings.peerTimeout)
   }
 
+  /// The control addresses of the proxy whose clients find it at `port`.
+  package static func proxyAddresses(
+    settings: SettingsResolver, port: Int
+  ) throws(BatonError) -> [String] {
+    let given = try settings.value(of: Settings.controlAddress)
+    return given.isEmpty && port != 0 ? ["unix:@baton-\(port)"] : given
+  }
+
   /// What gives another process of the fleet the same configuration.
   var arguments: [String] {
     [

@@ -30,7 +30,10 @@ package struct EngineConfiguration: Hashable, Sendable {
     modelDirectory = try settings.value(of: Settings.model)
     listen = try settings.value(of: Settings.listen)
     let advertised = try settings.value(of: Settings.advertise)
-    if advertised.isEmpty, let wildcard = listen.first(where: AddressSyntax.isWildcard) {
+    // Without a key such an address is refused for another reason.
+    if advertised.isEmpty, control.keyFile != nil,
+      let wildcard = listen.first(where: AddressSyntax.isWildcard)
+    {
       throw BatonError(
         .invalidArgument,
         "\(Settings.listen.flag) \(wildcard): nobody can connect to that address; tell other "

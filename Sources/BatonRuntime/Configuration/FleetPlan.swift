@@ -47,6 +47,9 @@ package struct FleetPlan: Hashable, Sendable {
       Settings.logLevel.flag, configuration.logLevel.rawValue,
     ]
     proxy += configuration.control.arguments
+    for address in configuration.controlAddresses {
+      proxy += [Settings.controlAddress.flag, address]
+    }
     if let name = configuration.servedModelName { proxy += [Settings.servedModelName.flag, name] }
     self.engines = engines
     self.proxy = Process(name: "proxy", arguments: proxy)

@@ -7,6 +7,8 @@ package struct ProxyConfiguration: Hashable, Sendable {
   package var host: String
   /// 0 takes a free port.
   package var port: Int
+  /// On which clients of the protocol are served, in the syntax of `AddressSyntax`.
+  package var controlAddresses: [String]
   /// Control addresses of the engines by role, in the syntax of `AddressSyntax`.
   package var prefill: [String]
   package var decode: [String]
@@ -24,6 +26,7 @@ package struct ProxyConfiguration: Hashable, Sendable {
     name = try settings.value(of: Settings.name) ?? .ofThisProcess(role: .proxy)
     host = try settings.value(of: Settings.host)
     port = try settings.value(of: Settings.port)
+    controlAddresses = try ControlConfiguration.proxyAddresses(settings: settings, port: port)
     prefill = try settings.value(of: Settings.prefillAddress)
     decode = try settings.value(of: Settings.decodeAddress)
     hybrid = try settings.value(of: Settings.hybridAddress)

@@ -11,6 +11,8 @@ package struct UpConfiguration: Hashable, Sendable {
   package var modelDirectory: String?
   package var host: String
   package var port: Int
+  /// On which the proxy serves clients of the protocol.
+  package var controlAddresses: [String]
   package var servedModelName: String?
   package var maxConcurrent: Int
   package var requestTimeoutSeconds: Int
@@ -33,6 +35,7 @@ package struct UpConfiguration: Hashable, Sendable {
     modelDirectory = try settings.value(of: Settings.model)
     host = try settings.value(of: Settings.host)
     port = try settings.value(of: Settings.port)
+    controlAddresses = try ControlConfiguration.proxyAddresses(settings: settings, port: port)
     servedModelName = try settings.value(of: Settings.servedModelName)
     maxConcurrent = try settings.value(of: Settings.maxConcurrent)
     requestTimeoutSeconds = try settings.value(of: Settings.requestTimeout)

@@ -7,8 +7,12 @@ package enum BatonCommand: String, Sendable, CaseIterable, CustomStringConvertib
   case hybrid
   case proxy
   case up
+  case generate
+  case ping = "wire ping"
 
   package static let engines: Set<BatonCommand> = [.prefill, .decode, .hybrid]
+  /// Those that start something which stays.
+  package static let services = engines.union([.proxy, .up])
   package static let all = Set(BatonCommand.allCases)
 
   /// What the process that the command starts does in the fleet; `up` only starts others.
@@ -18,6 +22,7 @@ package enum BatonCommand: String, Sendable, CaseIterable, CustomStringConvertib
     case .decode: .decode
     case .hybrid: .hybrid
     case .proxy: .proxy
+    case .generate, .ping: .client
     case .up: nil
     }
   }

@@ -38,7 +38,13 @@ package enum Settings {
     help: "Address on which clients are served over HTTP.", commands: edge)
   package static let port = Setting.integer(
     "port", in: 0...65_535, default: 8_000,
-    help: "Port on which clients are served over HTTP; 0 takes a free one.", commands: edge)
+    help: "Port on which clients are served over HTTP; 0 takes a free one.",
+    commands: edge.union([.generate]))
+  package static let controlAddress = Setting.addresses(
+    "control-address", initial: .value([], described: "unix:@baton-PORT, none with port 0"),
+    help: "Control addresses on which the proxy serves baton generate and other clients of the "
+      + "protocol; other than loopback and Unix sockets only with a cluster key.",
+    commands: edge.union([.generate]))
   package static let servedModelName = Setting.optionalText(
     "served-model-name", valueName: "NAME", described: "the engines' name of it",
     help: "Name by which clients ask for the model.", commands: edge)
@@ -70,11 +76,11 @@ package enum Settings {
   package static let compression = Setting.choice(
     "compression", default: ControlOptions.Compression.remote,
     help: "When long control messages are compressed with zstd: between machines only, always or "
-      + "never.", commands: BatonCommand.all)
+      + "never.", commands: BatonCommand.services)
   package static let peerTimeout = Setting.integer(
     "peer-timeout-ms", in: 100...600_000, default: Int(TransportLimits.peerTimeoutMilliseconds),
     help: "Milliseconds that another process may say nothing, though asked, before it is given up.",
-    commands: BatonCommand.all)
+    commands: BatonCommand.services)
 
   package static let handoff = Setting.choice(
     "handoff", default: HandoffMode.borrow,
@@ -103,7 +109,7 @@ package enum Settings {
     name: "log-level", valueName: "LEVEL",
     allowed: Logger.Level.allCases.map(\.rawValue).joined(separator: " or "),
     initial: .text(Logger.Level.info.rawValue), help: "The least important events to log.",
-    commands: BatonCommand.all
+    commands: BatonCommand.services
   ) { Logger.Level(rawValue: $0) }
   package static let config = Setting.optionalText(
     "config", valueName: "FILE", described: "none",
@@ -113,6 +119,7 @@ package enum Settings {
   /// In the order in which help lists them.
   package static let all: [any SettingDescription] = [
     model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
+    controlAddress,
     servedModelName, maxConcurrent, requestTimeout, name, listen, advertise, clusterKeyFile,
     compression,
     peerTimeout, handoff, kvDataType,

@@ -43,6 +43,10 @@ const ProtobufCMessageDescriptor *baton_message_descriptor(uint32_t type)
         return &baton__v1__generate_request__descriptor;
     case 53:
         return &baton__v1__token_chunk__descriptor;
+    case 54:
+        return &baton__v1__text_request__descriptor;
+    case 55:
+        return &baton__v1__text_chunk__descriptor;
     case 64:
         return &baton__v1__link_prepare__descriptor;
     case 65:

@@ -177,7 +177,7 @@ package struct HandshakeMachine: ~Copyable {
   private mutating func accept(
     _ remoteInfo: PeerInfo, of remote: Hello, version: UInt32
   ) -> Action {
-    guard remoteInfo.model != nil || remote.role == .proxy else {
+    guard remoteInfo.model != nil || remote.role == .proxy || remote.role == .client else {
       return refuse(
         .incompatible, "\(remote.engine) has the role \(remote.role) but tells of no model")
     }

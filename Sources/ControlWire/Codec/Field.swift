@@ -48,6 +48,16 @@ enum Field {
     unsafe [UInt8](UnsafeBufferPointer(start: data.data, count: data.len))
   }
 
+  /// Bytes of any number that must be UTF-8; NUL is a character among others.
+  static func utf8(
+    _ data: ProtobufCBinaryData, _ name: StaticString
+  ) throws(BatonError) -> String {
+    guard let text = String(validating: unsafe bytes(data), as: UTF8.self) else {
+      throw BatonError(.invalidArgument, "\(name) is not UTF-8")
+    }
+    return text
+  }
+
   static func numbers<T: BitwiseCopyable>(
     _ count: Int, _ list: UnsafeMutablePointer<T>?, _ name: StaticString, maximum: Int
   ) throws(BatonError) -> [T] {

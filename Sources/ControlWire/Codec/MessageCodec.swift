@@ -29,6 +29,8 @@ package enum MessageCodec {
     case .prefillDone(let value): unsafe PackedMessage(.prefillDone, value)
     case .decodeRequest(let value): unsafe PackedMessage(.decodeRequest, value)
     case .generateRequest(let value): unsafe PackedMessage(.generateRequest, value)
+    case .textRequest(let value): unsafe PackedMessage(.textRequest, value)
+    case .textChunk(let value): unsafe PackedMessage(.textChunk, value)
     case .linkPrepare(let value): unsafe PackedMessage(.linkPrepare, value)
     case .linkOpen(let value): unsafe PackedMessage(.linkOpen, value)
     case .linkOpened(let value): unsafe PackedMessage(.linkOpened, value)
@@ -90,7 +92,8 @@ package enum MessageCodec {
       let reply: MetricsReply = try unsafe unpack(
         type, payload, baton__v1__metrics_reply__unpack)
       return .metricsReply(reply.families)
-    case .prefillRequest, .prefillAccepted, .prefillDone, .decodeRequest, .generateRequest:
+    case .prefillRequest, .prefillAccepted, .prefillDone, .decodeRequest, .generateRequest,
+      .textRequest, .textChunk:
       return try decodeRequest(type, payload)
     case .linkPrepare, .linkOpen, .linkOpened, .ticketClaim, .leaseRenew, .leaseRelease:
       return try decodeLink(type, payload)
@@ -115,6 +118,10 @@ package enum MessageCodec {
     case .generateRequest:
       return .generateRequest(
         try unsafe unpack(type, payload, baton__v1__generate_request__unpack))
+    case .textRequest:
+      return .textRequest(try unsafe unpack(type, payload, baton__v1__text_request__unpack))
+    case .textChunk:
+      return .textChunk(try unsafe unpack(type, payload, baton__v1__text_chunk__unpack))
     default: preconditionFailure("\(type) is not a message of a request")
     }
   }

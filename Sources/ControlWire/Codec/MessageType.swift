@@ -23,6 +23,8 @@ package enum MessageType: UInt16, Sendable, CaseIterable {
   case decodeRequest = 51
   case generateRequest = 52
   case tokenChunk = 53
+  case textRequest = 54
+  case textChunk = 55
 
   case linkPrepare = 64
   case linkOpen = 65

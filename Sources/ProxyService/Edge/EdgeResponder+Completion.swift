@@ -103,7 +103,7 @@ extension EdgeResponder {
     }
     let completionRequest = try CompletionRequest(json: body.readableBytesView)
     return try PreparedCompletion(
-      completionRequest, id: id, model: model(named: completionRequest.model),
+      completionRequest, id: id, model: backend.model(named: completionRequest.model),
       seed: UInt64.random(in: 0...UInt64.max))
   }
 

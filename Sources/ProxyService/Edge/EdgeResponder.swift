@@ -30,7 +30,7 @@ struct EdgeResponder: Sendable {
       switch try EdgeRoute.matching(method: request.method, path: request.uri.path) {
       case .completions: reply = nil
       case .models: reply = .json(ModelList.json(backend.models()))
-      case .model(let name): reply = .json(ModelList.json(try model(named: name)))
+      case .model(let name): reply = .json(ModelList.json(try backend.model(named: name)))
       case .health: reply = .text("ok\n")
       case .readiness: reply = readiness()
       case .metrics: reply = await exposition()
@@ -43,21 +43,6 @@ struct EdgeResponder: Sendable {
     } else {
       try await complete(request, arrival: arrival, writer: writer, channel: channel)
     }
-  }
-
-  /// The model that clients call `name`.
-  ///
-  /// Throws `APIError`: 404 where others are served, 503 while none is known yet.
-  func model(named name: String) throws(APIError) -> ServedModel {
-    let models = backend.models()
-    if let model = models.first(where: { $0.name == name }) { return model }
-    guard models.isEmpty else { throw .unknownModel(name, models: models) }
-    let reason =
-      switch backend.readiness {
-      case .ready: "no model is known yet"
-      case .notReady(let reason): reason
-      }
-    throw APIError(BatonError(.unavailable, reason))
   }
 
   private func readiness() -> EdgeReply {

@@ -1,4 +1,5 @@
 package import BatonRuntime
+package import ControlTransport
 import Foundation
 import HummingbirdCore
 import KVCore
@@ -45,6 +46,13 @@ package struct EdgeServer: Service {
       backend: backend, admission: Admission(limit: maximumConcurrent),
       running: RunningAnswers(), stallTime: stallTime, unreadBytes: unreadBytes, metrics: metrics,
       logger: logger)
+  }
+
+  /// Answers completions on control connections, within the same limits and figures.
+  package var controlHandler: any ControlHandler {
+    TextHandler(
+      backend: responder.backend, admission: responder.admission, metrics: responder.metrics,
+      logger: responder.logger)
   }
 
   /// Serves until the service group shuts down.

@@ -1,3 +1,4 @@
+import KVCore
 package import NIOCore
 
 /// The answers of `GET /v1/models` and `GET /v1/models/{model}`.
@@ -32,5 +33,22 @@ package enum ModelList {
       writer.name("max_model_len")
       writer.value(model.contextTokens)
     }
+  }
+}
+
+extension GenerationBackend {
+  /// The model that clients call `name`, or the first one where they name none.
+  ///
+  /// Throws `APIError`: 404 where others are served, 503 while none is known yet.
+  func model(named name: String?) throws(APIError) -> ServedModel {
+    let models = models()
+    if let model = models.first(where: { name == nil || $0.name == name }) { return model }
+    if let name, !models.isEmpty { throw .unknownModel(name, models: models) }
+    let reason =
+      switch readiness {
+      case .ready: "no model is known yet"
+      case .notReady(let reason): reason
+      }
+    throw APIError(BatonError(.unavailable, reason))
   }
 }

@@ -231,7 +231,7 @@ extension Fleet {
       for decode in decodes { await prepareLink(prefill: connection, decode: decode) }
     case .decode:
       for prefill in prefills { await prepareLink(prefill: prefill, decode: connection) }
-    case .hybrid, .proxy:
+    case .hybrid, .proxy, .client:
       break
     }
   }

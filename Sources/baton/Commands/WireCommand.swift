@@ -4,7 +4,7 @@ package import ArgumentParser
 package struct WireCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
     commandName: "wire", abstract: "Looks at the control protocol.",
-    subcommands: [WireDecodeCommand.self])
+    subcommands: [WireDecodeCommand.self, WirePingCommand.self])
 
   package init() {}
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BatonRuntime
 
+/// What every service needs.
 struct CommonOptions: SettingOptions {
   @Option(Settings.clusterKeyFile) var clusterKeyFile: String?
   @Option(Settings.compression) var compression: String?

@@ -5,6 +5,7 @@ import BatonRuntime
 struct EdgeOptions: SettingOptions {
   @Option(Settings.host) var host: String?
   @Option(Settings.port) var port: String?
+  @Option(Settings.controlAddress) var controlAddress: [String] = []
   @Option(Settings.servedModelName) var servedModelName: String?
   @Option(Settings.maxConcurrent) var maxConcurrent: String?
   @Option(Settings.requestTimeout) var requestTimeout: String?
@@ -12,6 +13,7 @@ struct EdgeOptions: SettingOptions {
   var given: GivenSettings {
     givenSettings(
       (Settings.host, host.texts), (Settings.port, port.texts),
+      (Settings.controlAddress, controlAddress),
       (Settings.servedModelName, servedModelName.texts),
       (Settings.maxConcurrent, maxConcurrent.texts),
       (Settings.requestTimeout, requestTimeout.texts))

@@ -7,7 +7,7 @@
 #endif
 
 #include "baton/v1/frame.pb-c.h"
-static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[27] =
+static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[29] =
 {
   { "MESSAGE_TYPE_UNSPECIFIED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_UNSPECIFIED", 0 },
   { "MESSAGE_TYPE_HELLO", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_HELLO", 1 },
@@ -29,6 +29,8 @@ static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[2
   { "MESSAGE_TYPE_DECODE_REQUEST", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_DECODE_REQUEST", 51 },
   { "MESSAGE_TYPE_GENERATE_REQUEST", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_GENERATE_REQUEST", 52 },
   { "MESSAGE_TYPE_TOKEN_CHUNK", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_TOKEN_CHUNK", 53 },
+  { "MESSAGE_TYPE_TEXT_REQUEST", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_TEXT_REQUEST", 54 },
+  { "MESSAGE_TYPE_TEXT_CHUNK", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_TEXT_CHUNK", 55 },
   { "MESSAGE_TYPE_LINK_PREPARE", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LINK_PREPARE", 64 },
   { "MESSAGE_TYPE_LINK_OPEN", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LINK_OPEN", 65 },
   { "MESSAGE_TYPE_LINK_OPENED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LINK_OPENED", 66 },
@@ -38,9 +40,9 @@ static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[2
   { "MESSAGE_TYPE_LEASE_RELEASE", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RELEASE", 70 },
 };
 static const ProtobufCIntRange baton__v1__message_type__value_ranges[] = {
-{0, 0},{8, 4},{32, 10},{48, 14},{64, 20},{0, 27}
+{0, 0},{8, 4},{32, 10},{48, 14},{64, 22},{0, 29}
 };
-static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[27] =
+static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[29] =
 {
   { "MESSAGE_TYPE_ACKNOWLEDGED", 6 },
   { "MESSAGE_TYPE_CANCEL", 5 },
@@ -49,11 +51,11 @@ static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_nam
   { "MESSAGE_TYPE_ERROR", 4 },
   { "MESSAGE_TYPE_GENERATE_REQUEST", 18 },
   { "MESSAGE_TYPE_HELLO", 1 },
-  { "MESSAGE_TYPE_LEASE_RELEASE", 26 },
-  { "MESSAGE_TYPE_LEASE_RENEW", 25 },
-  { "MESSAGE_TYPE_LINK_OPEN", 21 },
-  { "MESSAGE_TYPE_LINK_OPENED", 22 },
-  { "MESSAGE_TYPE_LINK_PREPARE", 20 },
+  { "MESSAGE_TYPE_LEASE_RELEASE", 28 },
+  { "MESSAGE_TYPE_LEASE_RENEW", 27 },
+  { "MESSAGE_TYPE_LINK_OPEN", 23 },
+  { "MESSAGE_TYPE_LINK_OPENED", 24 },
+  { "MESSAGE_TYPE_LINK_PREPARE", 22 },
   { "MESSAGE_TYPE_METRICS_REPLY", 13 },
   { "MESSAGE_TYPE_METRICS_REQUEST", 12 },
   { "MESSAGE_TYPE_MODEL_ASSETS_REQUEST", 10 },
@@ -63,10 +65,12 @@ static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_nam
   { "MESSAGE_TYPE_PONG", 9 },
   { "MESSAGE_TYPE_PREFILL_ACCEPTED", 15 },
   { "MESSAGE_TYPE_PREFILL_DONE", 16 },
-  { "MESSAGE_TYPE_PREFILL_PROGRESS", 24 },
+  { "MESSAGE_TYPE_PREFILL_PROGRESS", 26 },
   { "MESSAGE_TYPE_PREFILL_REQUEST", 14 },
   { "MESSAGE_TYPE_PROOF", 3 },
-  { "MESSAGE_TYPE_TICKET_CLAIM", 23 },
+  { "MESSAGE_TYPE_TEXT_CHUNK", 21 },
+  { "MESSAGE_TYPE_TEXT_REQUEST", 20 },
+  { "MESSAGE_TYPE_TICKET_CLAIM", 25 },
   { "MESSAGE_TYPE_TOKEN_CHUNK", 19 },
   { "MESSAGE_TYPE_UNSPECIFIED", 0 },
 };
@@ -77,9 +81,9 @@ const ProtobufCEnumDescriptor baton__v1__message_type__descriptor =
   "MessageType",
   "Baton__V1__MessageType",
   "baton.v1",
-  27,
+  29,
   baton__v1__message_type__enum_values_by_number,
-  27,
+  29,
   baton__v1__message_type__enum_values_by_name,
   5,
   baton__v1__message_type__value_ranges,

@@ -1798,19 +1798,21 @@ const ProtobufCMessageDescriptor baton__v1__metric_label__descriptor =
   (ProtobufCMessageInit) baton__v1__metric_label__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue baton__v1__role__enum_values_by_number[5] =
+static const ProtobufCEnumValue baton__v1__role__enum_values_by_number[6] =
 {
   { "ROLE_UNSPECIFIED", "BATON__V1__ROLE__ROLE_UNSPECIFIED", 0 },
   { "ROLE_PREFILL", "BATON__V1__ROLE__ROLE_PREFILL", 1 },
   { "ROLE_DECODE", "BATON__V1__ROLE__ROLE_DECODE", 2 },
   { "ROLE_HYBRID", "BATON__V1__ROLE__ROLE_HYBRID", 3 },
   { "ROLE_PROXY", "BATON__V1__ROLE__ROLE_PROXY", 4 },
+  { "ROLE_CLIENT", "BATON__V1__ROLE__ROLE_CLIENT", 5 },
 };
 static const ProtobufCIntRange baton__v1__role__value_ranges[] = {
-{0, 0},{0, 5}
+{0, 0},{0, 6}
 };
-static const ProtobufCEnumValueIndex baton__v1__role__enum_values_by_name[5] =
+static const ProtobufCEnumValueIndex baton__v1__role__enum_values_by_name[6] =
 {
+  { "ROLE_CLIENT", 5 },
   { "ROLE_DECODE", 2 },
   { "ROLE_HYBRID", 3 },
   { "ROLE_PREFILL", 1 },
@@ -1824,9 +1826,9 @@ const ProtobufCEnumDescriptor baton__v1__role__descriptor =
   "Role",
   "Baton__V1__Role",
   "baton.v1",
-  5,
+  6,
   baton__v1__role__enum_values_by_number,
-  5,
+  6,
   baton__v1__role__enum_values_by_name,
   1,
   baton__v1__role__value_ranges,

@@ -502,6 +502,141 @@ void   baton__v1__migration_report__free_unpacked
   assert(message->base.descriptor == &baton__v1__migration_report__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__text_request__init
+                     (Baton__V1__TextRequest         *message)
+{
+  static const Baton__V1__TextRequest init_value = BATON__V1__TEXT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t baton__v1__text_request__get_packed_size
+                     (const Baton__V1__TextRequest *message)
+{
+  assert(message->base.descriptor == &baton__v1__text_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__text_request__pack
+                     (const Baton__V1__TextRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__text_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__text_request__pack_to_buffer
+                     (const Baton__V1__TextRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__text_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__TextRequest *
+       baton__v1__text_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__TextRequest *)
+     protobuf_c_message_unpack (&baton__v1__text_request__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__text_request__free_unpacked
+                     (Baton__V1__TextRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__text_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__text_chunk__init
+                     (Baton__V1__TextChunk         *message)
+{
+  static const Baton__V1__TextChunk init_value = BATON__V1__TEXT_CHUNK__INIT;
+  *message = init_value;
+}
+size_t baton__v1__text_chunk__get_packed_size
+                     (const Baton__V1__TextChunk *message)
+{
+  assert(message->base.descriptor == &baton__v1__text_chunk__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__text_chunk__pack
+                     (const Baton__V1__TextChunk *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__text_chunk__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__text_chunk__pack_to_buffer
+                     (const Baton__V1__TextChunk *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__text_chunk__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__TextChunk *
+       baton__v1__text_chunk__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__TextChunk *)
+     protobuf_c_message_unpack (&baton__v1__text_chunk__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__text_chunk__free_unpacked
+                     (Baton__V1__TextChunk *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__text_chunk__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__text_ending__init
+                     (Baton__V1__TextEnding         *message)
+{
+  static const Baton__V1__TextEnding init_value = BATON__V1__TEXT_ENDING__INIT;
+  *message = init_value;
+}
+size_t baton__v1__text_ending__get_packed_size
+                     (const Baton__V1__TextEnding *message)
+{
+  assert(message->base.descriptor == &baton__v1__text_ending__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__text_ending__pack
+                     (const Baton__V1__TextEnding *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__text_ending__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__text_ending__pack_to_buffer
+                     (const Baton__V1__TextEnding *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__text_ending__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__TextEnding *
+       baton__v1__text_ending__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__TextEnding *)
+     protobuf_c_message_unpack (&baton__v1__text_ending__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__text_ending__free_unpacked
+                     (Baton__V1__TextEnding *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__text_ending__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor baton__v1__sampling_parameters__field_descriptors[4] =
 {
   {
@@ -1308,6 +1443,237 @@ const ProtobufCMessageDescriptor baton__v1__migration_report__descriptor =
   baton__v1__migration_report__field_indices_by_name,
   1,  baton__v1__migration_report__number_ranges,
   (ProtobufCMessageInit) baton__v1__migration_report__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__text_request__field_descriptors[7] =
+{
+  {
+    "model",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextRequest, model),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "prompt",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextRequest, prompt),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "maximum_tokens",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Baton__V1__TextRequest, length_case),
+    offsetof(Baton__V1__TextRequest, maximum_tokens),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "temperature",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FLOAT,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextRequest, temperature),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "seed",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    offsetof(Baton__V1__TextRequest, draw_case),
+    offsetof(Baton__V1__TextRequest, seed),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stops",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Baton__V1__TextRequest, n_stops),
+    offsetof(Baton__V1__TextRequest, stops),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ignores_end_tokens",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextRequest, ignores_end_tokens),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__text_request__field_indices_by_name[] = {
+  6,   /* field[6] = ignores_end_tokens */
+  2,   /* field[2] = maximum_tokens */
+  0,   /* field[0] = model */
+  1,   /* field[1] = prompt */
+  4,   /* field[4] = seed */
+  5,   /* field[5] = stops */
+  3,   /* field[3] = temperature */
+};
+static const ProtobufCIntRange baton__v1__text_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor baton__v1__text_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.TextRequest",
+  "TextRequest",
+  "Baton__V1__TextRequest",
+  "baton.v1",
+  sizeof(Baton__V1__TextRequest),
+  7,
+  baton__v1__text_request__field_descriptors,
+  baton__v1__text_request__field_indices_by_name,
+  1,  baton__v1__text_request__number_ranges,
+  (ProtobufCMessageInit) baton__v1__text_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__text_chunk__field_descriptors[2] =
+{
+  {
+    "text",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextChunk, text),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "ending",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextChunk, ending),
+    &baton__v1__text_ending__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__text_chunk__field_indices_by_name[] = {
+  1,   /* field[1] = ending */
+  0,   /* field[0] = text */
+};
+static const ProtobufCIntRange baton__v1__text_chunk__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__text_chunk__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.TextChunk",
+  "TextChunk",
+  "Baton__V1__TextChunk",
+  "baton.v1",
+  sizeof(Baton__V1__TextChunk),
+  2,
+  baton__v1__text_chunk__field_descriptors,
+  baton__v1__text_chunk__field_indices_by_name,
+  1,  baton__v1__text_chunk__number_ranges,
+  (ProtobufCMessageInit) baton__v1__text_chunk__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__text_ending__field_descriptors[3] =
+{
+  {
+    "reason",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextEnding, reason),
+    &baton__v1__finish_reason__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "prompt_tokens",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextEnding, prompt_tokens),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "completion_tokens",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TextEnding, completion_tokens),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__text_ending__field_indices_by_name[] = {
+  2,   /* field[2] = completion_tokens */
+  1,   /* field[1] = prompt_tokens */
+  0,   /* field[0] = reason */
+};
+static const ProtobufCIntRange baton__v1__text_ending__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor baton__v1__text_ending__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.TextEnding",
+  "TextEnding",
+  "Baton__V1__TextEnding",
+  "baton.v1",
+  sizeof(Baton__V1__TextEnding),
+  3,
+  baton__v1__text_ending__field_descriptors,
+  baton__v1__text_ending__field_indices_by_name,
+  1,  baton__v1__text_ending__number_ranges,
+  (ProtobufCMessageInit) baton__v1__text_ending__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue baton__v1__finish_reason__enum_values_by_number[3] =

@@ -42,7 +42,11 @@ typedef enum _Baton__V1__Role {
   BATON__V1__ROLE__ROLE_PREFILL = 1,
   BATON__V1__ROLE__ROLE_DECODE = 2,
   BATON__V1__ROLE__ROLE_HYBRID = 3,
-  BATON__V1__ROLE__ROLE_PROXY = 4
+  BATON__V1__ROLE__ROLE_PROXY = 4,
+  /*
+   * Asks, and is not asked.
+   */
+  BATON__V1__ROLE__ROLE_CLIENT = 5
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__ROLE)
 } Baton__V1__Role;
 /*
@@ -123,7 +127,7 @@ struct  Baton__V1__PeerInfo
 {
   ProtobufCMessage base;
   /*
-   * Absent only where the sender's role is proxy.
+   * Absent only where the sender's role is proxy or client.
    */
   Baton__V1__ModelSummary *model;
   /*

@@ -26,6 +26,9 @@ typedef struct Baton__V1__DecodeRequest Baton__V1__DecodeRequest;
 typedef struct Baton__V1__GenerateRequest Baton__V1__GenerateRequest;
 typedef struct Baton__V1__TokenChunk Baton__V1__TokenChunk;
 typedef struct Baton__V1__MigrationReport Baton__V1__MigrationReport;
+typedef struct Baton__V1__TextRequest Baton__V1__TextRequest;
+typedef struct Baton__V1__TextChunk Baton__V1__TextChunk;
+typedef struct Baton__V1__TextEnding Baton__V1__TextEnding;
 
 
 /* --- enums --- */
@@ -241,6 +244,85 @@ struct  Baton__V1__MigrationReport
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0 }
 
 
+typedef enum {
+  BATON__V1__TEXT_REQUEST__LENGTH__NOT_SET = 0,
+  BATON__V1__TEXT_REQUEST__LENGTH_MAXIMUM_TOKENS = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__TEXT_REQUEST__LENGTH__CASE)
+} Baton__V1__TextRequest__LengthCase;
+
+typedef enum {
+  BATON__V1__TEXT_REQUEST__DRAW__NOT_SET = 0,
+  BATON__V1__TEXT_REQUEST__DRAW_SEED = 5
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__TEXT_REQUEST__DRAW__CASE)
+} Baton__V1__TextRequest__DrawCase;
+
+/*
+ * A completion as clients ask for it, in text.
+ */
+struct  Baton__V1__TextRequest
+{
+  ProtobufCMessage base;
+  /*
+   * Empty where the one that is served is meant.
+   */
+  char *model;
+  /*
+   * UTF-8, which may have NUL.
+   */
+  ProtobufCBinaryData prompt;
+  /*
+   * 0 is greedy; at most 2.
+   */
+  float temperature;
+  /*
+   * The answer ends before the first of these; at most 4, none of them empty.
+   */
+  size_t n_stops;
+  char **stops;
+  protobuf_c_boolean ignores_end_tokens;
+  Baton__V1__TextRequest__LengthCase length_case;
+  union {
+    uint32_t maximum_tokens;
+  };
+  Baton__V1__TextRequest__DrawCase draw_case;
+  union {
+    uint64_t seed;
+  };
+};
+#define BATON__V1__TEXT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__text_request__descriptor) \
+    , (char *)protobuf_c_empty_string, {0,NULL}, 0, 0,NULL, 0, BATON__V1__TEXT_REQUEST__LENGTH__NOT_SET, {0}, BATON__V1__TEXT_REQUEST__DRAW__NOT_SET, {0} }
+
+
+/*
+ * A piece of the answer's text; the last one carries `ending`.
+ */
+struct  Baton__V1__TextChunk
+{
+  ProtobufCMessage base;
+  /*
+   * Whole characters of UTF-8.
+   */
+  ProtobufCBinaryData text;
+  Baton__V1__TextEnding *ending;
+};
+#define BATON__V1__TEXT_CHUNK__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__text_chunk__descriptor) \
+    , {0,NULL}, NULL }
+
+
+struct  Baton__V1__TextEnding
+{
+  ProtobufCMessage base;
+  Baton__V1__FinishReason reason;
+  uint32_t prompt_tokens;
+  uint32_t completion_tokens;
+};
+#define BATON__V1__TEXT_ENDING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__text_ending__descriptor) \
+    , BATON__V1__FINISH_REASON__FINISH_REASON_UNSPECIFIED, 0, 0 }
+
+
 /* Baton__V1__SamplingParameters methods */
 void   baton__v1__sampling_parameters__init
                      (Baton__V1__SamplingParameters         *message);
@@ -450,6 +532,63 @@ Baton__V1__MigrationReport *
 void   baton__v1__migration_report__free_unpacked
                      (Baton__V1__MigrationReport *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__TextRequest methods */
+void   baton__v1__text_request__init
+                     (Baton__V1__TextRequest         *message);
+size_t baton__v1__text_request__get_packed_size
+                     (const Baton__V1__TextRequest   *message);
+size_t baton__v1__text_request__pack
+                     (const Baton__V1__TextRequest   *message,
+                      uint8_t             *out);
+size_t baton__v1__text_request__pack_to_buffer
+                     (const Baton__V1__TextRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__TextRequest *
+       baton__v1__text_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__text_request__free_unpacked
+                     (Baton__V1__TextRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__TextChunk methods */
+void   baton__v1__text_chunk__init
+                     (Baton__V1__TextChunk         *message);
+size_t baton__v1__text_chunk__get_packed_size
+                     (const Baton__V1__TextChunk   *message);
+size_t baton__v1__text_chunk__pack
+                     (const Baton__V1__TextChunk   *message,
+                      uint8_t             *out);
+size_t baton__v1__text_chunk__pack_to_buffer
+                     (const Baton__V1__TextChunk   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__TextChunk *
+       baton__v1__text_chunk__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__text_chunk__free_unpacked
+                     (Baton__V1__TextChunk *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__TextEnding methods */
+void   baton__v1__text_ending__init
+                     (Baton__V1__TextEnding         *message);
+size_t baton__v1__text_ending__get_packed_size
+                     (const Baton__V1__TextEnding   *message);
+size_t baton__v1__text_ending__pack
+                     (const Baton__V1__TextEnding   *message,
+                      uint8_t             *out);
+size_t baton__v1__text_ending__pack_to_buffer
+                     (const Baton__V1__TextEnding   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__TextEnding *
+       baton__v1__text_ending__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__text_ending__free_unpacked
+                     (Baton__V1__TextEnding *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Baton__V1__SamplingParameters_Closure)
@@ -485,6 +624,15 @@ typedef void (*Baton__V1__TokenChunk_Closure)
 typedef void (*Baton__V1__MigrationReport_Closure)
                  (const Baton__V1__MigrationReport *message,
                   void *closure_data);
+typedef void (*Baton__V1__TextRequest_Closure)
+                 (const Baton__V1__TextRequest *message,
+                  void *closure_data);
+typedef void (*Baton__V1__TextChunk_Closure)
+                 (const Baton__V1__TextChunk *message,
+                  void *closure_data);
+typedef void (*Baton__V1__TextEnding_Closure)
+                 (const Baton__V1__TextEnding *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -503,6 +651,9 @@ extern const ProtobufCMessageDescriptor baton__v1__decode_request__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__generate_request__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__token_chunk__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__migration_report__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__text_request__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__text_chunk__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__text_ending__descriptor;
 
 PROTOBUF_C__END_DECLS
 
