@@ -140,6 +140,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["KVCore", "ControlProtocol", "ControlWire"],
       path: "Tests/TestSupport", swiftSettings: strictSettings),
+    .target(name: "CXXHash", path: "Tests/CXXHash"),
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
     tests("KVPoolTests", ["TestSupport", "KVCore", "KVPool", "Platform"]),
@@ -156,7 +157,7 @@ let package = Package(
       ]),
     tests("TokenizerTests", ["TestSupport", "Tokenizer"], resources: [.copy("Fixtures")]),
     tests(
-      "InferenceTests", ["KVCore", "CKernels", "Inference"],
+      "InferenceTests", ["TestSupport", "KVCore", "CKernels", "CXXHash", "Inference"],
       resources: [.copy("Fixtures")]),
     tests(
       "BatonRuntimeTests",

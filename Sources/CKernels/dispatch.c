@@ -1,4 +1,4 @@
-#include "kernels.h"
+#include "checksum.h"
 
 bool ck_path_available(ck_path path) {
 #if defined(__x86_64__)
@@ -42,6 +42,11 @@ const ck_kernels *ck_kernels_for(ck_path path) {
 #endif
     }
     return NULL;
+}
+
+const struct ck_stripe_kernels *ck_stripes_for(ck_path path) {
+    const ck_kernels *kernels = ck_kernels_for(path);
+    return (kernels == NULL ? &ck_kernels_portable : kernels)->stripes;
 }
 
 void ck_exponentials(ck_path path, const float *x, size_t count, float maximum, float temperature,

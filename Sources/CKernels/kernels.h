@@ -36,6 +36,8 @@ typedef struct {
     void (*narrow)(const float *source, ck_data_type data_type, size_t count, void *destination);
     void (*attend)(const ck_attention_run *run);
     void (*exponentials)(const float *x, size_t count, float maximum, float temperature, float *y);
+    /// Checksums and copies.
+    const struct ck_stripe_kernels *stripes;
 } ck_kernels;
 
 extern const ck_kernels ck_kernels_portable;

@@ -8,6 +8,7 @@
 #define CK_SUBTILE_COLUMNS 2
 #define CK_VALUE_ROWS 2
 #define CK_VALUE_VECTORS 2
+#include "checksum_template.h"
 #include "kernels_template.h"
 #pragma clang attribute pop
 #endif

@@ -9,6 +9,7 @@
 #define CK_SUBTILE_COLUMNS 16
 #define CK_VALUE_ROWS 4
 #define CK_VALUE_VECTORS 4
+#include "checksum_template.h"
 #include "kernels_template.h"
 #pragma clang attribute pop
 #endif

@@ -7,4 +7,5 @@
 #define CK_SUBTILE_COLUMNS 2
 #define CK_VALUE_ROWS 2
 #define CK_VALUE_VECTORS 1
+#include "checksum_template.h"
 #include "kernels_template.h"

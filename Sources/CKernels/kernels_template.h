@@ -385,8 +385,7 @@ static void exponentials(const float *x, size_t count, float maximum, float temp
     for (size_t i = 0; i < count; i += LANES) {
         size_t some = count - i < LANES ? count - i : LANES;
         ck_floats value = some == LANES ? load(x + i) : load_some(x + i, some);
-        ck_floats result = exponential((value - maximum) / temperature);
-        store_some(y + i, result, some);
+        store_some(y + i, exponential((value - maximum) / temperature), some);
     }
 }
 
@@ -397,4 +396,5 @@ const ck_kernels CK_TABLE = {
     .narrow = narrow,
     .attend = attend,
     .exponentials = exponentials,
+    .stripes = &stripe_kernels,
 };

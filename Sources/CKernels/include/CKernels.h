@@ -1,4 +1,4 @@
-/// The measured kernels of the CPU engine.
+/// The measured kernels of the CPU engine, and of copies of its KV cache.
 ///
 /// Every result is the same bits whatever the instruction set, the number of threads, the size of
 /// the batch and the way a prompt is cut. Sums over a dimension k run in 16 lanes (k mod 16), each
@@ -136,5 +136,45 @@ void ck_rotary_angles(size_t position, const float *frequencies, size_t count, f
 /// memcpy(3) for more than the caches hold, and it leaves in them what is there. Other threads see
 /// the bytes before anything that is stored afterwards.
 void ck_copy_past_caches(void *target, const void *source, size_t count);
+
+/// The XXH3 checksum with 64 bits, of seed 0, of `count` bytes: equal to XXH3_64bits of xxhash.h.
+/// Every path gives the same.
+uint64_t ck_checksum(ck_path path, const void *data, size_t count);
+
+/// What `ck_checksum_feed` keeps back at most.
+enum { CK_CHECKSUM_BUFFER_BYTES = 256 };
+
+/// A checksum whose bytes come in pieces.
+typedef struct {
+    uint64_t lanes[8];
+    /// Bytes fed.
+    uint64_t count;
+    /// The place of the next stripe in its round.
+    size_t place;
+    /// Bytes in `buffer`.
+    size_t held;
+    uint8_t buffer[CK_CHECKSUM_BUFFER_BYTES];
+} ck_checksum_state;
+
+ck_checksum_state ck_checksum_begin(void);
+
+/// Takes in the next `count` bytes.
+void ck_checksum_feed(ck_path path, ck_checksum_state *state, const void *data, size_t count);
+
+/// The checksum of everything that was fed; more may be fed afterwards.
+uint64_t ck_checksum_finish(ck_path path, const ck_checksum_state *state);
+
+/// Copies `block_count` blocks of `block_bytes` that lie one after the other on both sides and do
+/// not overlap, computes each block's checksum in the same pass over memory, and stops after the
+/// first block whose checksum is not `expected`.
+///
+/// A checksum is that of the bytes in the target, whatever is done to the source meanwhile. Other
+/// threads see the bytes before anything that is stored afterwards. `past_caches` stores as
+/// `ck_copy_past_caches` does, for blocks whose target is a multiple of 64.
+///
+/// Returns how many blocks were as expected, and in `found` the checksum of the last block copied.
+size_t ck_copy_verified(ck_path path, void *target, const void *source, size_t block_bytes,
+                        size_t block_count, const uint64_t *expected, bool past_caches,
+                        uint64_t *found);
 
 #pragma clang assume_nonnull end
