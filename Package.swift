@@ -79,7 +79,7 @@ let package = Package(
     // The data plane.
     library("KVCore"),
     library("Platform", ["KVCore", "CLinux"]),
-    library("KVPool", ["KVCore", "Platform", "CLinux"]),
+    library("KVPool", ["KVCore", "Platform", "CLinux", "CKernels"]),
     library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol", "CKernels"]),
 
     // The control plane.
@@ -143,10 +143,10 @@ let package = Package(
     .target(name: "CXXHash", path: "Tests/CXXHash"),
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
-    tests("KVPoolTests", ["TestSupport", "KVCore", "KVPool", "Platform"]),
+    tests("KVPoolTests", ["TestSupport", "CXXHash", "KVCore", "KVPool", "Platform"]),
     tests(
       "MigrationTests",
-      ["TestSupport", "KVCore", "KVPool", "Migration", "Platform", "ControlProtocol"]),
+      ["TestSupport", "CXXHash", "KVCore", "KVPool", "Migration", "Platform", "ControlProtocol"]),
     tests("ControlProtocolTests", ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"]),
     tests("ControlWireTests", ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"]),
     tests(

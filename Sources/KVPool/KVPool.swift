@@ -47,6 +47,12 @@ package final class KVPool: Sendable {
     return mapping.address + UInt(layout.offset(of: block))
   }
 
+  /// The first byte of block `block`.
+  func bytes(of block: BlockIndex) -> UnsafeRawPointer {
+    precondition(Int(block.rawValue) < blockCount, "block \(block) of \(blockCount)")
+    return unsafe UnsafeRawPointer(mapping.base + layout.offset(of: block))
+  }
+
   // MARK: Extents
 
   /// Takes `blocks` blocks in as few runs as can be, in the order of their addresses, and marks

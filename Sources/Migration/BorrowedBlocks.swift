@@ -11,12 +11,15 @@ package struct BorrowedBlocks: Sendable {
   package let blocks: [BlockRange]
   /// Of each block in `blocks`.
   package let stamps: [UInt64]
+  /// XXH3 of each block in `blocks`, or empty where nobody verifies them.
+  private let checksums: [UInt64]
   private let pool: PeerPool
   private let peer: EngineID
 
-  /// Throws `invalidArgument` for blocks outside the pool, or another number of stamps.
+  /// Throws `invalidArgument` for blocks outside the pool, or another number of stamps or
+  /// checksums.
   init(
-    pool: PeerPool, peer: EngineID, blocks: [BlockRange], stamps: [UInt64]
+    pool: PeerPool, peer: EngineID, blocks: [BlockRange], stamps: [UInt64], checksums: [UInt64]
   ) throws(BatonError) {
     if let outside = pool.firstOutside(of: blocks) {
       throw BatonError(
@@ -27,8 +30,14 @@ package struct BorrowedBlocks: Sendable {
       throw BatonError(
         .invalidArgument, "\(blocks.blockCount) blocks of \(peer) with \(stamps.count) stamps")
     }
+    guard checksums.isEmpty || checksums.count == stamps.count else {
+      throw BatonError(
+        .invalidArgument,
+        "\(stamps.count) blocks of \(peer) with \(checksums.count) checksums")
+    }
     self.blocks = blocks
     self.stamps = stamps
+    self.checksums = checksums
     self.pool = pool
     self.peer = peer
   }
@@ -51,35 +60,63 @@ package struct BorrowedBlocks: Sendable {
 
   /// The error for what `firstStale` found.
   package func staleBlock(at position: Int) -> BatonError {
-    let block = blocks.block(at: position).map(\.description) ?? "?"
-    return BatonError(
-      .staleBlock,
-      "block \(block) of \(peer), number \(position) of its sequence's, has been reused")
+    BatonError(.staleBlock, "\(name(ofBlockAt: position)) has been reused")
   }
 
-  /// Copies the blocks at `positions` into `destination`, without the link or the peer's help.
-  /// Blocks its thread.
+  /// Copies the blocks at `positions` into `destination`, without the link or the peer's help, and
+  /// verifies their checksums where they are known. Blocks its thread.
   ///
   /// - Parameter targets: allocated from `destination`; as many blocks as `positions`.
   ///
-  /// Throws `staleBlock` as `PoolMigration.copy` does.
+  /// Throws as `PoolMigration.copy` does.
   package func copyHome(
     _ positions: Range<Int>, to targets: [BlockRange], in destination: KVPool
   ) throws(BatonError) -> MigrationOutcome {
-    let sources = blocks.blocks(at: positions)
+    let positions = positions.clamped(to: stamps.indices)
+    let plan = try plan(positions, to: targets, in: destination)
+    let start = pool.address(of: BlockIndex(0))
+    let mismatch = try MemoryCopy.copy(plan) { _ in start }
+    try verify(positions, mismatch: mismatch)
+    return plan.outcome
+  }
+
+  /// How the blocks at `positions` come to `targets`, and what they must then be.
+  func plan(
+    _ positions: Range<Int>, to targets: [BlockRange], in destination: KVPool
+  ) throws(BatonError) -> MigrationPlan {
     let local = MemoryRegion.destination(destination)
     let remote = pool.layout.blocks
-    let plan = try MigrationPlan(
-      batch: try pieces(of: sources, to: targets, in: destination),
-      local: [local.key: local],
-      remote: [remote.key: remote.length])
-    let wanted = Array(stamps[positions.clamped(to: stamps.indices)])
-    let start = pool.address(of: BlockIndex(0))
-    try MemoryCopy.copy(plan) { _ in start }
-    if let position = pool.firstStale(in: sources, stamps: wanted) {
+    let checks = BlockChecks(
+      blockBytes: pool.layout.geometry.blockBytes.rawValue,
+      checksums: Array(checksums[positions.clamped(to: checksums.indices)]))
+    return try MigrationPlan(
+      batch: pieces(of: blocks.blocks(at: positions), to: targets, in: destination),
+      local: [local.key: local], remote: [remote.key: remote.length],
+      checks: checksums.isEmpty ? nil : checks)
+  }
+
+  /// Throws the error of what has been read from `positions`, if it is not the sequence's: a block
+  /// that was reused explains a checksum, so stamps come first.
+  func verify(_ positions: Range<Int>, mismatch: BlockMismatch?) throws(BatonError) {
+    let sources = blocks.blocks(at: positions)
+    if let position = pool.firstStale(in: sources, stamps: Array(stamps[positions])) {
       throw staleBlock(at: positions.lowerBound + position)
     }
-    return plan.outcome
+    if let mismatch {
+      throw checksumMismatch(at: positions.lowerBound + mismatch.position, found: mismatch.found)
+    }
+  }
+
+  private func checksumMismatch(at position: Int, found: UInt64) -> BatonError {
+    BatonError(
+      .checksumMismatch,
+      "\(name(ofBlockAt: position)) has checksum \(Hexadecimal.string(found)) where it was copied; "
+        + "\(Hexadecimal.string(checksums[position])) was told when it was written")
+  }
+
+  private func name(ofBlockAt position: Int) -> String {
+    let block = blocks.block(at: position).map(\.description) ?? "?"
+    return "block \(block) of \(peer), number \(position) of its sequence's,"
   }
 
   /// The pieces that bring `sources` to `targets`: one for each run that both have in common.

@@ -14,6 +14,9 @@ struct MigrationPlan: Sendable {
 
   private(set) var reads: [Read] = []
   private(set) var bytes = ByteCount.zero
+  /// Checked while the blocks are copied, one by one though neighbours are joined; nil where the
+  /// batch is not verified.
+  let checks: BlockChecks?
 
   /// Whether the bytes are too many to stay in the caches.
   var goesPastCaches: Bool { bytes >= MigrationLimits.pastCachesBytes }
@@ -25,11 +28,14 @@ struct MigrationPlan: Sendable {
   ///   - batch: in any order; pieces that follow each other on both sides become one read.
   ///   - local: this side's regions.
   ///   - remote: the lengths of the peer's regions.
+  ///   - checks: of as many blocks as the pieces have in all, each piece being whole blocks.
   ///
   /// Throws `invalidArgument` that names the first piece that does not fit; nothing is then read.
   init(
-    batch: [MigrationItem], local: [RegionKey: MemoryRegion], remote: [RegionKey: ByteCount]
+    batch: [MigrationItem], local: [RegionKey: MemoryRegion], remote: [RegionKey: ByteCount],
+    checks: BlockChecks? = nil
   ) throws(BatonError) {
+    self.checks = checks
     for (index, item) in batch.enumerated() {
       guard let target = local[item.region], let address = target.address else {
         throw Self.refusal(index, item, "this side has no writable region of that key")
@@ -47,6 +53,12 @@ struct MigrationPlan: Sendable {
       guard !overflows else { throw Self.refusal(index, item, "the batch has too many bytes") }
       bytes = ByteCount(total)
       append(item, at: address + UInt(item.targetOffset.rawValue))
+    }
+    if let checks {
+      precondition(
+        bytes.rawValue == checks.checksums.count * checks.blockBytes
+          && reads.allSatisfy { $0.length % checks.blockBytes == 0 },
+        "a plan with checks moves whole blocks, one for each checksum")
     }
   }
 

@@ -1,7 +1,7 @@
 package import KVCore
 package import KVPool
 
-/// Brings blocks of a peer's KV pool over one link, verified by their stamps.
+/// Brings blocks of a peer's KV pool over one link, verified by their stamps and checksums.
 ///
 /// It can do so for as long as it exists, though the link and the peer may end. Copying blocks its
 /// thread and belongs on one that may wait; borrowing does not.
@@ -50,27 +50,32 @@ package struct PoolMigration: Sendable {
   /// - Parameters:
   ///   - sources: of the ticket, as far as they are final.
   ///   - stamps: the final stamps of `sources`.
+  ///   - checksums: the XXH3 checksums of `sources`, computed while the bytes are copied; empty to
+  ///     trust the memory and verify the stamps alone.
   ///   - targets: allocated from this engine's pool; as many blocks as `sources`.
   ///
   /// When it returns, every byte is the one that the stamps stand for. Throws `staleBlock`, naming
-  /// the block, if one has been reused: `targets` then hold nothing of use.
+  /// the block, if one has been reused, and `checksumMismatch`, with the block and both checksums,
+  /// if one has not and holds other bytes: `targets` then hold nothing of use.
   package func copy(
-    _ sources: [BlockRange], stamps: [UInt64], to targets: [BlockRange]
+    _ sources: [BlockRange], stamps: [UInt64], checksums: [UInt64] = [], to targets: [BlockRange]
   ) throws(BatonError) -> MigrationOutcome {
-    let borrowed = try borrow(sources, stamps: stamps)
-    let outcome = try connection.migrate(
-      borrowed.pieces(of: sources, to: targets, in: destination),
-      into: [.destination(destination)])
-    if let position = borrowed.firstStale() { throw borrowed.staleBlock(at: position) }
-    return outcome
+    let borrowed = try borrow(sources, stamps: stamps, checksums: checksums)
+    let plan = try borrowed.plan(borrowed.stamps.indices, to: targets, in: destination)
+    // The plan has addresses only.
+    defer { withExtendedLifetime(destination) {} }
+    let mismatch = try connection.read(plan)
+    try borrowed.verify(borrowed.stamps.indices, mismatch: mismatch)
+    return plan.outcome
   }
 
-  /// The peer's blocks in place, found final just now. Parameters and errors are those of `copy`.
+  /// The peer's blocks in place, found final just now. Parameters and errors are those of `copy`,
+  /// but for the checksums: those are kept for `BorrowedBlocks.copyHome`.
   package func borrow(
-    _ sources: [BlockRange], stamps: [UInt64]
+    _ sources: [BlockRange], stamps: [UInt64], checksums: [UInt64] = []
   ) throws(BatonError) -> BorrowedBlocks {
     let borrowed = try BorrowedBlocks(
-      pool: source, peer: peer, blocks: sources, stamps: stamps)
+      pool: source, peer: peer, blocks: sources, stamps: stamps, checksums: checksums)
     if let position = borrowed.firstStale() { throw borrowed.staleBlock(at: position) }
     return borrowed
   }

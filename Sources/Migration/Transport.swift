@@ -44,7 +44,8 @@ extension TransportConnection {
     let plan = try MigrationPlan(batch: batch, local: local, remote: self.regions)
     // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
     defer { withExtendedLifetime(regions) {} }
-    try read(plan)
+    let mismatch = try read(plan)
+    precondition(mismatch == nil, "a plan without checks cannot fail them")
     return plan.outcome
   }
 }
@@ -55,7 +56,9 @@ protocol TransportConnection: Sendable {
   var regions: [RegionKey: ByteCount] { get }
 
   /// Reads everything in `plan`, whose bounds have been checked against `regions`. Blocks.
-  func read(_ plan: MigrationPlan) throws(BatonError)
+  ///
+  /// Returns the first block that is not as the plan's checks say; nothing after it is then read.
+  func read(_ plan: MigrationPlan) throws(BatonError) -> BlockMismatch?
 
   /// The region in place, or nil where this transport can only read pieces.
   func mappedRegion(_ key: RegionKey) -> MappedRegion?

@@ -1,3 +1,4 @@
+import CXXHash
 import ControlProtocol
 import KVCore
 import KVPool
@@ -80,6 +81,20 @@ struct PoolPair {
     }
   }
 
+  /// What the library says of `blocks` as they are now.
+  func checksums(_ blocks: [BlockRange]) -> [UInt64] {
+    blocks.flatMap(\.blocks).map {
+      checksum(source.address(of: $0), bytes: source.geometry.blockBytes.rawValue)
+    }
+  }
+
+  /// Changes one bit of a block of prefill's pool, as nobody should.
+  func flipBit(of block: BlockIndex, byte: Int) {
+    let address = source.address(of: block) + UInt(byte)
+    guard let start = unsafe UnsafeMutablePointer<UInt8>(bitPattern: address) else { return }
+    unsafe start.pointee ^= 0x10
+  }
+
   /// Whether `blocks` of decode's pool hold what `write` wrote.
   func holds(_ blocks: [BlockRange], seed: UInt64) -> Bool {
     blocks.flatMap(\.blocks).enumerated().allSatisfy { place, block in
@@ -88,6 +103,11 @@ struct PoolPair {
         bytes: destination.geometry.blockBytes.rawValue)
     }
   }
+}
+
+/// XXH3 as the system's xxHash library has it.
+func checksum(_ address: UInt, bytes: Int) -> UInt64 {
+  unsafe xxhash_xxh3_64bits(UnsafeRawPointer(bitPattern: address), bytes)
 }
 
 func ranges(_ pairs: (UInt32, UInt32)...) -> [BlockRange] {
@@ -105,6 +125,8 @@ final class PlainMemory: Sendable {
     address = UInt(bitPattern: memory)
     self.length = length
   }
+
+  var checksum: UInt64 { MigrationTests.checksum(address, bytes: length) }
 
   func region(_ key: RegionKey) -> MemoryRegion {
     MemoryRegion(

@@ -73,8 +73,10 @@ struct PoolMigrationTests {
     #expect(borrowing?.code == .staleBlock)
   }
 
-  @Test("A copy beside a writer has the bytes of the stamp, or ends as stale")
-  func copiesBesideWriter() async throws {
+  @Test(
+    "A copy beside a writer, verified or not, has the bytes of the stamp or ends as stale",
+    arguments: [false, true])
+  func copiesBesideWriter(verifies: Bool) async throws {
     let large = KVGeometry(blockTokens: 256, groups: smallGeometry.groups)
     let pair = try await PoolPair(sourceBlocks: 2, destinationBlocks: 1, geometry: large)
     let source = pair.source
@@ -95,12 +97,16 @@ struct PoolMigrationTests {
         block = BlockIndex(1 - block.rawValue)
       }
     }
+    let expected = PlainMemory(length: large.blockBytes.rawValue)
     /// One try to copy what was published last; nil if it was stale.
     func tryToCopy() -> Bool? {
       let value = published.value.load(ordering: .acquiring)
       let list = ranges((UInt32(value & 1), 1))
+      fill(expected.address, with: value >> 1, bytes: expected.length)
+      let checksums = verifies ? [expected.checksum] : []
       do throws(BatonError) {
-        _ = try migration.copy(list, stamps: [value >> 1], to: ranges((0, 1)))
+        _ = try migration.copy(
+          list, stamps: [value >> 1], checksums: checksums, to: ranges((0, 1)))
       } catch {
         #expect(error.code == .staleBlock)
         return nil

@@ -21,7 +21,7 @@ struct SharedMemoryConnection: TransportConnection {
     self.regions = regions.mapValues(\.length)
   }
 
-  func read(_ plan: MigrationPlan) throws(BatonError) {
+  func read(_ plan: MigrationPlan) throws(BatonError) -> BlockMismatch? {
     try MemoryCopy.copy(plan) { (key) throws(BatonError) in
       guard let source = mappedRegion(key) else {
         throw BatonError(.invalidArgument, "the peer has no region \(key)")
