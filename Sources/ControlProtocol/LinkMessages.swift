@@ -85,18 +85,23 @@ package struct TicketClaim: Hashable, Sendable {
   }
 }
 
-/// Prefill to decode: whole blocks are final.
+/// Prefill to decode: whole blocks are final; at most `Limits.maximumProgressBlocks` of them.
 package struct PrefillProgress: Hashable, Sendable {
   /// The place in the ticket's list of the first block that `stamps` speaks of.
   package var firstBlock: UInt32
   /// The final stamps of the blocks from `firstBlock` on.
   package var stamps: [UInt64]
+  /// XXH3 with 64 bits and seed 0 of all bytes of the same blocks; as many as `stamps`.
+  package var checksums: [UInt64]
   /// In the last progress: prefill is done, `stamps` include the partly filled last block's.
   package var completion: PrefillDone?
 
-  package init(firstBlock: UInt32, stamps: [UInt64], completion: PrefillDone?) {
+  package init(
+    firstBlock: UInt32, stamps: [UInt64], checksums: [UInt64], completion: PrefillDone?
+  ) {
     self.firstBlock = firstBlock
     self.stamps = stamps
+    self.checksums = checksums
     self.completion = completion
   }
 }

@@ -187,11 +187,17 @@ struct Handover: Sendable {
     let sources = state.ticket.blocks.blocks(at: blocks)
     let first = blocks.lowerBound - state.plan.borrowedBlocks
     let targets = own.blocks(at: first..<first + blocks.count)
-    let wanted = Array(state.stamps[blocks])
+    let stamps = Array(state.stamps[blocks])
+    let checksums = wantedChecksums(state, of: blocks)
     let pool = state.link.pool
     _ = try await copier.run {
-      Result { try pool.copy(sources, stamps: wanted, to: targets) }
+      Result { try pool.copy(sources, stamps: stamps, checksums: checksums, to: targets) }
     }.get()
+  }
+
+  /// What a copy of these blocks is verified by.
+  private func wantedChecksums(_ state: HandoverState, of blocks: Range<Int>) -> [UInt64] {
+    host.configuration.verify == .full ? Array(state.checksums[blocks]) : []
   }
 
   private func arrive(
@@ -215,7 +221,8 @@ struct Handover: Sendable {
     if plan.borrowedBlocks > 0 {
       let blocks = try link.pool.borrow(
         request.ticket.blocks.blocks(at: 0..<plan.borrowedBlocks),
-        stamps: Array(stamps[..<plan.borrowedBlocks]))
+        stamps: Array(stamps[..<plan.borrowedBlocks]),
+        checksums: wantedChecksums(state, of: 0..<plan.borrowedBlocks))
       prefix = BorrowedPrefix(link: link, ticket: request.ticket.id, blocks: blocks)
     } else {
       leases.release(request.ticket.id, on: link)
@@ -231,6 +238,7 @@ struct Handover: Sendable {
       metadata: [
         "request": "\(request.request)", "from": "\(link.engine)", "mode": "\(mode)",
         "blocks": "\(report.blocks)", "moved": "\(geometry.blockBytes * movedBlocks)",
+        "verified": "\(host.configuration.verify == .full ? movedBlocks : 0)",
         "microseconds": "\(report.microseconds)",
       ])
     let blocks =

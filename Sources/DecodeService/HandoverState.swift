@@ -10,6 +10,8 @@ struct HandoverState: Sendable {
   var own: [BlockRange]?
   /// Final stamps of prefill's blocks as far as they are final, in the sequence's order.
   private(set) var stamps: [UInt64] = []
+  /// Of the same blocks.
+  private(set) var checksums: [UInt64] = []
   /// Set when prefill is done.
   private(set) var completion: PrefillDone?
   /// Blocks from the start on that are copied, or are borrowed and not copied at all.
@@ -25,6 +27,7 @@ struct HandoverState: Sendable {
   var ticket: Ticket { request.ticket }
 
   /// Throws `BatonError` with `protocolViolation` for progress that does not follow on the last.
+  /// That it has as many checksums as stamps, the codec has seen to.
   mutating func take(_ progress: PrefillProgress) throws(BatonError) {
     guard Int(progress.firstBlock) == stamps.count else {
       throw BatonError(
@@ -32,6 +35,7 @@ struct HandoverState: Sendable {
         "progress speaks of block \(progress.firstBlock) after \(stamps.count) blocks")
     }
     stamps += progress.stamps
+    checksums += progress.checksums
     completion = progress.completion
     guard stamps.count <= plan.ticketBlocks else {
       throw BatonError(

@@ -31,6 +31,16 @@ package struct SequenceSlice: Sendable {
   }
 }
 
+/// Follows an engine as it writes KV, on the thread that called `forward`.
+package protocol KVObserver: AnyObject {
+  /// K and V of `layer` are stored for the positions of `slice`, its place in the call, up to the
+  /// end of `positions`, and are not written again. `positions` are those that are new.
+  ///
+  /// For the same positions the layers come in their order; a long slice comes in several runs of
+  /// positions, each through all layers before the next.
+  func stored(layer: Int, slice: Int, positions: Range<Int>)
+}
+
 /// What computes: tokens in, KV blocks and logits out.
 ///
 /// One thread calls an engine at a time. The same tokens at the same positions give the same bits,
@@ -44,9 +54,20 @@ package protocol Engine: AnyObject, Sendable {
   /// Computes all slices in one pass, writes their KV, and returns the logits of those that want
   /// them: `[wanted slices, vocabularySize]`, in the slices' order.
   ///
+  /// - Parameter observer: told of each layer when its KV is stored.
+  ///
   /// Throws `BatonError` with `invalidArgument` for a token outside the vocabulary, a position
   /// past the context, or a block table that is too short; nothing is then written.
-  func forward(_ slices: [SequenceSlice]) throws(BatonError) -> [Float]
+  func forward(
+    _ slices: [SequenceSlice], observer: (any KVObserver)?
+  ) throws(BatonError) -> [Float]
+}
+
+extension Engine {
+  /// `forward` that nobody follows.
+  package func forward(_ slices: [SequenceSlice]) throws(BatonError) -> [Float] {
+    try forward(slices, observer: nil)
+  }
 }
 
 /// What the services need to know of a loaded model.

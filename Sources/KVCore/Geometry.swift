@@ -63,6 +63,18 @@ package struct KVGeometry: Hashable, Sendable, CustomStringConvertible {
 
   package var blockBytes: ByteCount { bytesPerToken * blockTokens }
 
+  /// Where each layer's K and V lie in a block, in bytes from its first, layer after layer.
+  package var layerBytes: [Range<Int>] {
+    var end = 0
+    return groups.flatMap { group in
+      let bytes = (group.bytesPerToken * blockTokens).rawValue / group.layers
+      return (0..<group.layers).map { _ in
+        defer { end += bytes }
+        return end..<end + bytes
+      }
+    }
+  }
+
   /// How many blocks hold `tokens` tokens; the last may be partly filled.
   package func blockCount(tokens: Int) -> Int { (tokens + blockTokens - 1) / blockTokens }
 

@@ -17,6 +17,8 @@ package enum Limits {
 
   package static let maximumEngineNameBytes = 64
   package static let maximumPromptTokens = 1 << 20
+  /// Blocks that one `PrefillProgress` speaks of.
+  package static let maximumProgressBlocks = 1 << 17
   /// Blocks of one pool.
   package static let maximumPoolBlocks = 1 << 24
   /// One file of `ModelAssets`; less than a connection may hold unwritten.

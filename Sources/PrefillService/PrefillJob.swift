@@ -13,6 +13,8 @@ struct PrefillJob {
   var position = 0
   /// Final stamps of the blocks that are final, in the sequence's order.
   var stamps: [UInt64] = []
+  /// Of the same blocks.
+  let checksums: PromptChecksums
   var completion: PrefillDone?
   /// The decode engine that claimed the ticket last and follows the progress; nil before any claim.
   var follower: PendingReply?
@@ -21,4 +23,19 @@ struct PrefillJob {
 
   var tokens: [TokenID] { submission.request.tokens }
   var ticket: TicketID { submission.ticket }
+
+  /// What decode is told of the blocks from `first` on that are final, and of the end when it is
+  /// reached: no message where there is nothing to tell.
+  func progress(from first: Int) -> [PrefillProgress] {
+    guard first < stamps.count || completion != nil else { return [] }
+    let starts = stride(
+      from: first, to: max(stamps.count, first + 1), by: Limits.maximumProgressBlocks)
+    return starts.map { start in
+      let end = min(start + Limits.maximumProgressBlocks, stamps.count)
+      return PrefillProgress(
+        firstBlock: UInt32(start), stamps: Array(stamps[start..<end]),
+        checksums: Array(checksums.values[start..<end]),
+        completion: end == stamps.count ? completion : nil)
+    }
+  }
 }

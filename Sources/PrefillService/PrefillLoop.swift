@@ -101,9 +101,11 @@ extension PrefillLoop {
       tokenCount: UInt32(submission.request.tokens.count), blocks: submission.blocks,
       leaseMilliseconds: UInt32(Limits.leaseMilliseconds))
     leases.grant(ticket.id, blocks: submission.blocks, now: .now)
+    let blocks = submission.blocks.flatMap(\.blocks)
     jobs[ticket.id] = PrefillJob(
-      submission: submission, blocks: submission.blocks.flatMap(\.blocks),
-      addresses: host.addresses(of: submission.blocks))
+      submission: submission, blocks: blocks, addresses: host.addresses(of: submission.blocks),
+      checksums: PromptChecksums(
+        pool: host.pool, blocks: blocks, tokenCount: submission.request.tokens.count))
     queue.append(ticket.id)
     submission.reply.send(.prefillAccepted(ticket))
   }
@@ -124,14 +126,18 @@ extension PrefillLoop {
     }
     job.follower?.fail(BatonError(.cancelled, "the ticket was claimed anew"))
     jobs[claim.ticket]?.follower = reply
-    let progress = PrefillProgress(
-      firstBlock: 0, stamps: job.stamps, completion: job.completion)
-    if job.completion != nil {
-      reply.finish(with: .prefillProgress(progress))
-      // From now on decode gives the blocks back.
-      job.submission.reply.finish(with: .acknowledged)
-    } else if !job.stamps.isEmpty {
-      reply.send(.prefillProgress(progress))
+    tell(reply, job.progress(from: 0))
+    // From now on decode gives the blocks back.
+    if job.completion != nil { job.submission.reply.finish(with: .acknowledged) }
+  }
+
+  private func tell(_ follower: PendingReply, _ progress: [PrefillProgress]) {
+    for message in progress {
+      if message.completion != nil {
+        follower.finish(with: .prefillProgress(message))
+      } else {
+        follower.send(.prefillProgress(message))
+      }
     }
   }
 
@@ -178,7 +184,7 @@ extension PrefillLoop {
       blocks: job.addresses, wantsLogits: end == job.tokens.count)
     let logits: [Float]
     do {
-      logits = try host.engine.forward([slice])
+      logits = try host.engine.forward([slice], observer: job.checksums)
     } catch {
       host.logger.error(
         "prefill failed",
@@ -194,16 +200,12 @@ extension PrefillLoop {
     for block in job.blocks[firstNew..<finalBlocks] {
       job.stamps.append(host.pool.endWrite(block))
     }
+    precondition(
+      job.checksums.values.count == finalBlocks, "the engine tells of every layer that it stores")
     if end == job.tokens.count { job.completion = completion(of: job, logits: logits) }
     jobs[ticket] = job
-    let progress = PrefillProgress(
-      firstBlock: UInt32(firstNew), stamps: Array(job.stamps[firstNew...]),
-      completion: job.completion)
-    if let completion = job.completion {
-      settle(job, completion, progress: progress)
-    } else {
-      job.follower?.send(.prefillProgress(progress))
-    }
+    if let follower = job.follower { tell(follower, job.progress(from: firstNew)) }
+    if let completion = job.completion { settle(job, completion) }
   }
 
   private func completion(of job: PrefillJob, logits: [Float]) -> PrefillDone {
@@ -217,11 +219,10 @@ extension PrefillLoop {
       computedMicroseconds: (ContinuousClock.now - started).wholeMicroseconds)
   }
 
-  /// Tells both sides that the prompt is read; the blocks stay until decode releases them, or until
+  /// Tells the proxy that the prompt is read; the blocks stay until decode releases them, or until
   /// the request is taken back before decode has claimed them.
-  private func settle(_ job: PrefillJob, _ completion: PrefillDone, progress: PrefillProgress) {
+  private func settle(_ job: PrefillJob, _ completion: PrefillDone) {
     queue.removeAll { $0 == job.ticket }
-    job.follower?.finish(with: .prefillProgress(progress))
     if completion.finish != nil || job.follower != nil {
       job.submission.reply.finish(with: .prefillDone(completion))
     } else {

@@ -100,7 +100,9 @@ import Testing
   @Test("name the abstract sockets of a fleet so that the proxy finds every engine")
   func plan() throws {
     let configuration = try UpConfiguration(
-      settings: settings(["prefill": "2", "hybrid": "1", "handoff": "copy", "model": "/m"]),
+      settings: settings([
+        "prefill": "2", "hybrid": "1", "handoff": "copy", "verify": "off", "model": "/m",
+      ]),
       cores: 8)
     let plan = FleetPlan(configuration: configuration, tag: "t")
     #expect(
@@ -115,6 +117,7 @@ import Testing
     let decode = plan.processes[2].arguments
     #expect(decode.first == "decode")
     #expect(decode.contains("--handoff") && decode.contains("copy"))
+    #expect(decode.contains("--verify") && decode.contains("off"))
     #expect(!plan.processes[0].arguments.contains("--handoff"))
   }
 

@@ -154,6 +154,7 @@ import Testing
       case let setting as Setting<EngineID?>: resolve(setting)
       case let setting as Setting<KVDataType>: resolve(setting)
       case let setting as Setting<HandoffMode>: resolve(setting)
+      case let setting as Setting<VerifyMode>: resolve(setting)
       default:
         resolve(Settings.logLevel)
       }

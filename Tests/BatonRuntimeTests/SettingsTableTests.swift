@@ -8,7 +8,7 @@ import Testing
     "model": "", "prefill": "65", "decode": "-1", "hybrid": "one", "prefill-address": "localhost",
     "decode-address": "unix:relative", "hybrid-address": "host:0", "host": "", "port": "65536",
     "served-model-name": "", "max-concurrent": "0", "name": "a b", "listen": "127.0.0.1:8100,",
-    "advertise": ":8100", "handoff": "steal", "kv-dtype": "f16", "kv-blocks": "0",
+    "advertise": ":8100", "handoff": "steal", "verify": "half", "kv-dtype": "f16", "kv-blocks": "0",
     "block-tokens": "1025", "prefill-chunk": "0", "threads": "2.5", "log-level": "loud",
     "control-address": "8000", "cluster-key-file": "", "compression": "gzip",
     "peer-timeout-ms": "1", "request-timeout": "0",
@@ -42,6 +42,7 @@ import Testing
     #expect(try settings.value(of: Settings.model) == nil)
     #expect(try settings.value(of: Settings.port) == 8_000)
     #expect(try settings.value(of: Settings.handoff) == .borrow)
+    #expect(try settings.value(of: Settings.verify) == .full)
     #expect(try settings.value(of: Settings.kvDataType) == .bfloat16)
     #expect(try settings.value(of: Settings.listen) == ["127.0.0.1:8100"])
     #expect(try settings.value(of: Settings.advertise) == [])

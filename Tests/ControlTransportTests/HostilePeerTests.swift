@@ -105,7 +105,8 @@ struct HostilePeerTests {
     let stamps = [UInt64](repeating: 1, count: 4_096)
     let error = try await fate(of: server) { peer in
       try await peer.send(
-        .prefillProgress(PrefillProgress(firstBlock: 0, stamps: stamps, completion: nil)),
+        .prefillProgress(
+          PrefillProgress(firstBlock: 0, stamps: stamps, checksums: stamps, completion: nil)),
         stream: 0)
     }
     #expect(error?.code == .malformedFrame)

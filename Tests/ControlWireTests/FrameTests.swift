@@ -132,14 +132,17 @@ struct FrameTests {
   func tooLargeToSend() {
     let chunk = Message.prefillProgress(
       PrefillProgress(
-        firstBlock: 0, stamps: Array(repeating: 1, count: (16 << 20) / 8), completion: nil))
+        firstBlock: 0, stamps: Array(repeating: 1, count: (16 << 20) / 8), checksums: [],
+        completion: nil))
     #expect {
       _ = try FrameEncoder.encode(chunk, stream: 1, flags: .last).frames
     } throws: { ($0 as? BatonError)?.code == .invalidArgument }
     #expect {
       _ = try FrameEncoder.encode(
         .prefillProgress(
-          PrefillProgress(firstBlock: 0, stamps: Array(repeating: 1, count: 4_096), completion: nil)
+          PrefillProgress(
+            firstBlock: 0, stamps: Array(repeating: 1, count: 4_096), checksums: [], completion: nil
+          )
         ),
         stream: 1, flags: .last, limits: .handshake
       ).frames

@@ -128,6 +128,9 @@ struct MessageCodecTests {
       .linkOpened, field(1, field(1, field(3, field(2, UInt64.max)))), "RegionInfo.length"
     ),
     (.ticketClaim, [], "TicketClaim.ticket"),
+    // A stamp without a checksum, and a checksum without a stamp.
+    (.prefillProgress, field(2, [UInt8](repeating: 2, count: 8)), "PrefillProgress.checksums"),
+    (.prefillProgress, field(4, [UInt8](repeating: 2, count: 8)), "PrefillProgress.checksums"),
   ]
 
   @Test("a value that is not allowed is refused by the field's name")

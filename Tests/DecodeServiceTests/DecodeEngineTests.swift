@@ -15,12 +15,13 @@ struct DecodeEngineTests {
 
   /// Runs a decode engine and calls `body` with a proxy's connection to it.
   private func withDecode(
-    handoff: String, _ body: (ControlConnection) async throws -> Void
+    handoff: String, verify: String = "full", _ body: (ControlConnection) async throws -> Void
   ) async throws {
     let address = "unix:@baton-test-\(UInt64.random(in: 0 ... .max))"
     let settings = try SettingsResolver(
       flags: [
         "listen": [address], "name": ["decode-0"], "threads": ["1"], "handoff": [handoff],
+        "verify": [verify],
         "kv-blocks": ["256"],
       ], environment: [:])
     let service = DecodeEngineService(
@@ -129,11 +130,15 @@ struct DecodeEngineTests {
 
   /// What a prefill engine gets wrong, and what decode then says.
   enum Lie: String, CaseIterable {
-    case otherStamp, gap, tooManyBlocks, tooFewBlocks, noVocabulary, endsEarly
+    case otherStamp, otherChecksum, gap, tooManyBlocks, tooFewBlocks, noChecksums, noVocabulary
+    case endsEarly
 
     var code: ErrorCode {
       switch self {
       case .otherStamp: .staleBlock
+      case .otherChecksum: .checksumMismatch
+      // An answer that cannot be read.
+      case .noChecksums: .invalidArgument
       case .endsEarly: .peerGone
       case .gap, .tooManyBlocks, .tooFewBlocks, .noVocabulary: .protocolViolation
       }
@@ -144,8 +149,14 @@ struct DecodeEngineTests {
       switch self {
       case .otherStamp: whole.stamps[1] += 2
       case .gap: whole.firstBlock = 1
-      case .tooManyBlocks: whole.stamps.append(2)
-      case .tooFewBlocks: whole.stamps.removeLast()
+      case .otherChecksum: whole.checksums[2] ^= 1
+      case .tooManyBlocks:
+        whole.stamps.append(2)
+        whole.checksums.append(2)
+      case .tooFewBlocks:
+        whole.stamps.removeLast()
+        whole.checksums.removeLast()
+      case .noChecksums: whole.checksums = []
       case .noVocabulary:
         whole.completion = prefill.completion(TokenID(prefill.engine.model.vocabularySize))
       case .endsEarly: whole.completion = nil
@@ -170,6 +181,45 @@ struct DecodeEngineTests {
       try await expectNoBlocksUsed(connection)
     }
     await server.shutdown()
+  }
+
+  @Test("A wrong checksum is found in copied blocks alone, and only where it is wanted")
+  func verification() async throws {
+    // The prompt fills two blocks and a half.
+    for (handoff, verify, block, isFound) in [
+      ("copy", "full", 0, true), ("copy", "off", 0, false), ("copy", "off", 2, false),
+      ("borrow", "full", 0, false), ("borrow", "full", 2, true), ("borrow", "off", 2, false),
+    ] {
+      let prefill = try ScriptedPrefill(prompt: Self.prompt, length: 8) {
+        var whole = $0.wholeProgress
+        whole.checksums[block] ^= 1 << 63
+        return [whole]
+      }
+      let server = try await prefill.serve()
+      try await withDecode(handoff: handoff, verify: verify) { connection in
+        var tokens = [prefill.answer[0]]
+        var failure: BatonError?
+        do {
+          let stream = try connection.stream(
+            request(prefill.ticket, length: 8), within: .seconds(30))
+          for try await case .tokenChunk(let chunk) in stream { tokens += chunk.tokens }
+        } catch {
+          failure = BatonError(wrapping: error)
+        }
+        let found = "\(handoff), \(verify), block \(block): \(failure?.message ?? "")"
+        #expect(failure?.code == (isFound ? .checksumMismatch : nil), "\(found)")
+        #expect(tokens == (isFound ? [prefill.answer[0]] : prefill.answer), "\(found)")
+        if isFound {
+          #expect(failure?.isRetryable == true)
+          let told = prefill.checksums[block]
+          for checksum in [told, told ^ 1 << 63] {
+            #expect(failure?.message.contains(Hexadecimal.string(checksum)) == true)
+          }
+        }
+        try await expectNoBlocksUsed(connection)
+      }
+      await server.shutdown()
+    }
   }
 
   @Test("A ticket whose lease could end between two renewals is refused with both numbers")

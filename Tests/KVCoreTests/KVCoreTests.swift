@@ -28,6 +28,8 @@ struct KVCoreTests {
     #expect(Limits.leaseRenewalMilliseconds * 2 < Limits.leaseMilliseconds)
     // A prompt at its maximum, five bytes a token, is one message.
     #expect(Limits.maximumPromptTokens * 5 < Limits.maximumMessageBytes)
+    // A stamp and a checksum for each block, eight bytes each, in two pieces.
+    #expect(Limits.maximumProgressBlocks * 16 + 1_024 < Limits.maximumMessageBytes)
   }
 
   @Test("Byte counts read as people write them")

@@ -71,6 +71,13 @@ package struct RandomMessages {
       computedMicroseconds: next())
   }
 
+  private mutating func progress() -> PrefillProgress {
+    let stamps = list(0...40) { $0.next() }
+    return PrefillProgress(
+      firstBlock: number32(), stamps: stamps, checksums: stamps.map { _ in next() },
+      completion: chance() ? done() : nil)
+  }
+
   private mutating func endpoints() -> [EndpointInfo] {
     list(0...3) { random in
       let isOffered = random.chance()
@@ -206,10 +213,7 @@ package struct RandomMessages {
     case .ticketClaim:
       .ticketClaim(TicketClaim(ticket: ticketID(), link: LinkID(next()), attempt: number32()))
     case .prefillProgress:
-      .prefillProgress(
-        PrefillProgress(
-          firstBlock: number32(), stamps: list(0...40) { $0.next() },
-          completion: chance() ? done() : nil))
+      .prefillProgress(progress())
     case .leaseRenew: .leaseRenew(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
     case .leaseRelease: .leaseRelease(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
     }

@@ -13,6 +13,7 @@ package struct EngineConfiguration: Hashable, Sendable {
   /// What other engines are told; at least one.
   package var advertise: [String]
   package var handoff: HandoffMode
+  package var verify: VerifyMode
   package var kvDataType: KVDataType
   /// Blocks of the engine's pool.
   package var kvBlocks: Int
@@ -41,6 +42,7 @@ package struct EngineConfiguration: Hashable, Sendable {
     }
     advertise = advertised.isEmpty ? listen : advertised
     handoff = try settings.value(of: Settings.handoff)
+    verify = try settings.value(of: Settings.verify)
     kvDataType = try settings.value(of: Settings.kvDataType)
     kvBlocks = try settings.value(of: Settings.kvBlocks)
     blockTokens = try settings.value(of: Settings.blockTokens)

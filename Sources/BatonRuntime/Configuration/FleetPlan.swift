@@ -74,6 +74,9 @@ package struct FleetPlan: Hashable, Sendable {
     if Settings.handoff.commands.contains(command) {
       arguments += [Settings.handoff.flag, configuration.handoff.description]
     }
+    if Settings.verify.commands.contains(command) {
+      arguments += [Settings.verify.flag, configuration.verify.description]
+    }
     if Settings.prefillChunk.commands.contains(command) {
       arguments += [Settings.prefillChunk.flag, "\(configuration.prefillChunk)"]
     }

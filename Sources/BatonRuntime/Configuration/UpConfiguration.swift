@@ -17,6 +17,7 @@ package struct UpConfiguration: Hashable, Sendable {
   package var maxConcurrent: Int
   package var requestTimeoutSeconds: Int
   package var handoff: HandoffMode
+  package var verify: VerifyMode
   package var kvDataType: KVDataType
   package var kvBlocks: Int
   package var blockTokens: Int
@@ -40,6 +41,7 @@ package struct UpConfiguration: Hashable, Sendable {
     maxConcurrent = try settings.value(of: Settings.maxConcurrent)
     requestTimeoutSeconds = try settings.value(of: Settings.requestTimeout)
     handoff = try settings.value(of: Settings.handoff)
+    verify = try settings.value(of: Settings.verify)
     kvDataType = try settings.value(of: Settings.kvDataType)
     kvBlocks = try settings.value(of: Settings.kvBlocks)
     blockTokens = try settings.value(of: Settings.blockTokens)

@@ -87,6 +87,11 @@ package enum Settings {
     help: "What decode does with KV blocks of a prefill engine on its node: "
       + "borrow reads them where they are, copy copies them before the first step.",
     commands: [.decode, .up])
+  package static let verify = Setting.choice(
+    "verify", default: VerifyMode.full,
+    help: "Whether decode checks the checksums of KV blocks while it copies them; "
+      + "blocks that are read in place are never checked so.",
+    commands: [.decode, .up])
   package static let kvDataType = Setting.choice(
     "kv-dtype", default: KVDataType.bfloat16, help: "How keys and values are stored.",
     commands: enginesAndUp)
@@ -121,10 +126,8 @@ package enum Settings {
     model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
     controlAddress,
     servedModelName, maxConcurrent, requestTimeout, name, listen, advertise, clusterKeyFile,
-    compression,
-    peerTimeout, handoff, kvDataType,
-    kvBlocks,
-    blockTokens, prefillChunk, threads, logLevel, config,
+    compression, peerTimeout, handoff, verify, kvDataType, kvBlocks, blockTokens, prefillChunk,
+    threads, logLevel, config,
   ]
 
   package static func all(of command: BatonCommand) -> [any SettingDescription] {

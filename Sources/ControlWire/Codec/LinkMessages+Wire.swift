@@ -139,16 +139,26 @@ extension PrefillProgress: @unsafe WireConvertible {
     let wire = unsafe arena.make(baton__v1__prefill_progress__init)
     unsafe wire.pointee.first_block = firstBlock
     unsafe (wire.pointee.n_stamps, wire.pointee.stamps) = arena.array(stamps)
+    unsafe (wire.pointee.n_checksums, wire.pointee.checksums) = arena.array(checksums)
     unsafe wire.pointee.completion = completion?.wire(in: arena)
     return unsafe wire
   }
 
   init(wire: UnsafeMutablePointer<Baton__V1__PrefillProgress>) throws(BatonError) {
+    let stamps = try unsafe Field.numbers(
+      wire.pointee.n_stamps, wire.pointee.stamps, "PrefillProgress.stamps",
+      maximum: Limits.maximumProgressBlocks)
+    let checksums = try unsafe Field.numbers(
+      wire.pointee.n_checksums, wire.pointee.checksums, "PrefillProgress.checksums",
+      maximum: Limits.maximumProgressBlocks)
+    guard checksums.count == stamps.count else {
+      throw BatonError(
+        .invalidArgument,
+        "PrefillProgress.checksums has \(checksums.count) values, PrefillProgress.stamps has "
+          + "\(stamps.count); one for each block is needed")
+    }
     self.init(
-      firstBlock: unsafe wire.pointee.first_block,
-      stamps: try unsafe Field.numbers(
-        wire.pointee.n_stamps, wire.pointee.stamps, "PrefillProgress.stamps",
-        maximum: Limits.maximumPromptTokens),
+      firstBlock: unsafe wire.pointee.first_block, stamps: stamps, checksums: checksums,
       completion: try unsafe Field.optionalMessage(wire.pointee.completion))
   }
 }

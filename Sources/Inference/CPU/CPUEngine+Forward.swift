@@ -13,7 +13,8 @@ extension CPUEngine {
   /// slices that end in this pass and want them to `logits`, one row of the vocabulary after the
   /// other. Returns how many rows those are.
   func compute(
-    _ pass: ForwardPass, of slices: [SequenceSlice], logits: UnsafeMutablePointer<Float>?
+    _ pass: ForwardPass, of slices: [SequenceSlice], observer: (any KVObserver)?,
+    logits: UnsafeMutablePointer<Float>?
   ) -> Int {
     embed(pass, of: slices)
     var blocks: [UnsafeMutableRawPointer] = unsafe []
@@ -34,12 +35,22 @@ extension CPUEngine {
         guard let start = pieces.baseAddress else { return }
         for layer in weights.layers.indices {
           unsafe attend(layer, pass.tokenCount, start, pieces.count)
+          if let observer { tell(observer, of: layer, pass, slices) }
           feedForward(weights.layers[layer], pass.tokenCount)
         }
       }
     }
     guard let logits = unsafe logits else { return 0 }
     return unsafe project(pass, of: slices, to: logits)
+  }
+
+  private func tell(
+    _ observer: any KVObserver, of layer: Int, _ pass: ForwardPass, _ slices: [SequenceSlice]
+  ) {
+    for piece in pass.pieces {
+      let first = slices[piece.slice].firstPosition + piece.offset
+      observer.stored(layer: layer, slice: piece.slice, positions: first..<first + piece.count)
+    }
   }
 
   private func kernelSlices(

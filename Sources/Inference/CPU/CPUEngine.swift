@@ -57,7 +57,9 @@ package final class CPUEngine: Engine, @unchecked Sendable {
       assets: files.assets)
   }
 
-  package func forward(_ slices: [SequenceSlice]) throws(BatonError) -> [Float] {
+  package func forward(
+    _ slices: [SequenceSlice], observer: (any KVObserver)?
+  ) throws(BatonError) -> [Float] {
     for (index, slice) in slices.enumerated() { try check(slice, index) }
     let entered = isComputing.exchange(true, ordering: .acquiring)
     precondition(!entered, "two threads called one engine at a time")
@@ -68,7 +70,7 @@ package final class CPUEngine: Engine, @unchecked Sendable {
       // The base address is null only for an empty buffer, to which nothing is written.
       var next = buffer.baseAddress
       for pass in ForwardPass.plan(slices, maximumTokens: ForwardScratch.maximumTokens) {
-        let rows = unsafe compute(pass, of: slices, logits: next)
+        let rows = unsafe compute(pass, of: slices, observer: observer, logits: next)
         unsafe next = next.map { unsafe $0 + rows * vocabulary }
       }
       count = wanted * vocabulary

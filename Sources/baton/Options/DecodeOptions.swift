@@ -4,6 +4,9 @@ import BatonRuntime
 /// What engines that take over sequences need.
 struct DecodeOptions: SettingOptions {
   @Option(Settings.handoff) var handoff: String?
+  @Option(Settings.verify) var verify: String?
 
-  var given: GivenSettings { givenSettings((Settings.handoff, handoff.texts)) }
+  var given: GivenSettings {
+    givenSettings((Settings.handoff, handoff.texts), (Settings.verify, verify.texts))
+  }
 }

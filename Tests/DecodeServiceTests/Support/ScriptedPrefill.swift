@@ -15,6 +15,8 @@ final class ScriptedPrefill: ControlHandler {
   let ticket: Ticket
   /// Final stamps of the prompt's blocks.
   let stamps: [UInt64]
+  /// Of the same blocks.
+  let checksums: [UInt64]
   /// The greedy answer as one engine alone writes it.
   let answer: [TokenID]
   private let migration: MigrationBackend
@@ -47,6 +49,7 @@ final class ScriptedPrefill: ControlHandler {
     ])
     answer = try Self.greedy(engine, prompt: prompt, length: length, table: tables[1])
     stamps = lent.flatMap(\.blocks).map { [pool] in pool.endWrite($0) }
+    checksums = lent.flatMap(\.blocks).map { [pool] in pool.checksum(of: $0) }
     ticket = Ticket(
       id: .random(), engine: name, incarnation: incarnation, addresses: [address],
       tokenCount: UInt32(prompt.count), blocks: lent, leaseMilliseconds: 30_000)
@@ -65,7 +68,8 @@ final class ScriptedPrefill: ControlHandler {
 
   /// Everything at once, and the right first token.
   var wholeProgress: PrefillProgress {
-    PrefillProgress(firstBlock: 0, stamps: stamps, completion: completion(answer[0]))
+    PrefillProgress(
+      firstBlock: 0, stamps: stamps, checksums: checksums, completion: completion(answer[0]))
   }
 
   func completion(_ firstToken: TokenID) -> PrefillDone {

@@ -814,7 +814,7 @@ const ProtobufCMessageDescriptor baton__v1__ticket_claim__descriptor =
   (ProtobufCMessageInit) baton__v1__ticket_claim__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descriptors[3] =
+static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descriptors[4] =
 {
   {
     "first_block",
@@ -852,8 +852,21 @@ static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "checksums",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_FIXED64,
+    offsetof(Baton__V1__PrefillProgress, n_checksums),
+    offsetof(Baton__V1__PrefillProgress, checksums),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__prefill_progress__field_indices_by_name[] = {
+  3,   /* field[3] = checksums */
   2,   /* field[2] = completion */
   0,   /* field[0] = first_block */
   1,   /* field[1] = stamps */
@@ -861,7 +874,7 @@ static const unsigned baton__v1__prefill_progress__field_indices_by_name[] = {
 static const ProtobufCIntRange baton__v1__prefill_progress__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor =
 {
@@ -871,7 +884,7 @@ const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor =
   "Baton__V1__PrefillProgress",
   "baton.v1",
   sizeof(Baton__V1__PrefillProgress),
-  3,
+  4,
   baton__v1__prefill_progress__field_descriptors,
   baton__v1__prefill_progress__field_indices_by_name,
   1,  baton__v1__prefill_progress__number_ranges,

@@ -169,10 +169,15 @@ struct  Baton__V1__PrefillProgress
    * In the last progress: prefill is done, `stamps` include the partly filled last block's.
    */
   Baton__V1__PrefillDone *completion;
+  /*
+   * XXH3 with 64 bits and seed 0 of all bytes of the same blocks, as many as `stamps`.
+   */
+  size_t n_checksums;
+  uint64_t *checksums;
 };
 #define BATON__V1__PREFILL_PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__prefill_progress__descriptor) \
-    , 0, 0,NULL, NULL }
+    , 0, 0,NULL, NULL, 0,NULL }
 
 
 struct  Baton__V1__LeaseRenew
