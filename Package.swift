@@ -170,6 +170,8 @@ let package = Package(
         "Tokenizer", crypto, nioCore, nioPosix, logging, serviceLifecycle,
       ]),
     tests("CommandLineTests", ["baton", "BatonRuntime", argumentParser]),
+    tests(
+      "PrefillServiceTests", ["TestSupport", "KVCore", "KVPool", "Inference", "PrefillService"]),
     tests("EngineHostTests", ["KVCore", "KVPool", "EngineHost"]),
     tests(
       "DecodeServiceTests",

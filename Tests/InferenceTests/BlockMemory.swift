@@ -65,10 +65,10 @@ extension Engine {
 
   /// `forward` with the promise that `memories` outlive it: a block's address keeps nothing alive.
   func forward(
-    _ slices: [SequenceSlice], in memories: [BlockMemory]
+    _ slices: [SequenceSlice], in memories: [BlockMemory], observer: (any KVObserver)? = nil
   ) throws(BatonError) -> [Float] {
     defer { withExtendedLifetime(memories) {} }
-    return try forward(slices)
+    return try forward(slices, observer: observer)
   }
 }
 
