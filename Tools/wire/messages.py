@@ -15,8 +15,9 @@ ENGINE_CHARACTERS = string.ascii_letters + string.digits + "._-"
 TEXT_CHARACTERS = "abcXYZ 09-_/:.äß漢🙂"
 MAXIMUM_TEXT = 1024
 
-# least, most: elements of a list; bytes: how many exactly; range: of numbers, both ends allowed;
-# optional: the message, enum or text may be absent; kind: what a text or number is beyond its type.
+# least, most: elements of a list; as_many_as: another list that it is as long as; bytes: how many
+# exactly; range: of numbers, both ends allowed; optional: the message, enum or text may be absent;
+# kind: what a text or number is beyond its type.
 LIMITS = {
     "Hello.versions": {"most": 16},
     "Hello.engine": {"kind": "engine"},
@@ -75,6 +76,7 @@ LIMITS = {
     "SharedMemoryEndpoint.regions": {"most": 1024},
     "RegionInfo.length": {"range": (0, 2**46)},
     "PrefillProgress.completion": {"optional": True},
+    "PrefillProgress.checksums": {"as_many_as": "stamps"},
 }
 
 INTEGERS = {
@@ -140,6 +142,8 @@ class Filler:
             "full": 2,
             "random": self.random.randint(limits.get("least", 0), min(5, limits.get("most", 5))),
         }[self.mode]
+        if "as_many_as" in limits:
+            count = len(getattr(message, limits["as_many_as"]))
         values = getattr(message, field.name)
         for _ in range(count):
             if is_message(field):
