@@ -1,6 +1,6 @@
 internal import ControlProtocol
 internal import ControlWire
-internal import KVCore
+package import KVCore
 internal import NIOCore
 internal import Synchronization
 
@@ -72,6 +72,13 @@ extension ControlConnection {
       }
       if !isFlushing { self.flush() }
     }
+  }
+
+  /// The peer is gone, as this side knows from elsewhere: ends the connection without waiting for
+  /// the socket to say so. What waits fails with `peerGone`.
+  package func abandon(because reason: BatonError) {
+    lost(because: reason)
+    channel.close(promise: nil)
   }
 
   /// The socket is gone.

@@ -94,6 +94,9 @@ package final class ControlConnection: Sendable {
   /// False from the moment on when the connection is lost or closed.
   package var isOpen: Bool { state.withLock { $0.closeReason == nil } }
 
+  /// Why the connection is over; nil while it is open.
+  package var closeReason: BatonError? { state.withLock { $0.closeReason } }
+
   /// Returns when the connection is lost or closed, or the calling task is cancelled.
   package func waitUntilClosed() async {
     let (closed, continuation) = AsyncStream.makeStream(of: Never.self)

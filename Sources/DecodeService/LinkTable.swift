@@ -83,7 +83,8 @@ actor LinkTable {
     let remoteModel = try host.requireSameModel(as: connection)
     let id = LinkID.random()
     try host.migration.initialize(
-      link: id, remote: engine, remoteIncarnation: connection.remote.incarnation)
+      link: id, remote: engine, remoteIncarnation: connection.remote.incarnation,
+      onPeerDeath: connection.abandonForDeath)
     let link: Link
     do {
       try await connect(id, over: connection)
@@ -100,6 +101,7 @@ actor LinkTable {
       "link set up",
       metadata: [
         "link": "\(link.id)", "prefill": "\(engine)",
+        "death_told_by": host.migration.watchesPeer(of: id) ? "liveness word" : "socket",
         "milliseconds": "\((ContinuousClock.now - start).wholeMilliseconds)",
       ])
     return link
@@ -129,7 +131,11 @@ actor LinkTable {
       if links[link.engine]?.id == link.id { links[link.engine] = nil }
       host.migration.disconnect(link: link.id)
       host.logger.warning(
-        "link lost", metadata: ["link": "\(link.id)", "prefill": "\(link.engine)"])
+        "link lost",
+        metadata: [
+          "link": "\(link.id)", "prefill": "\(link.engine)",
+          "reason": "\(link.connection.closeReason?.message ?? "")",
+        ])
     }
   }
 }

@@ -28,3 +28,15 @@ extension EngineHost {
     return theirs
   }
 }
+
+extension ControlConnection {
+  /// What a link's transport calls when it learns that the process at the other end has died: the
+  /// connection, and with it the link, ends at once.
+  package var abandonForDeath: @Sendable () -> Void {
+    {
+      self.abandon(
+        because: BatonError(
+          .peerGone, "\(self.remote.engine) has died, as its liveness word tells"))
+    }
+  }
+}

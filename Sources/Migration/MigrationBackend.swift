@@ -42,10 +42,15 @@ package final class MigrationBackend: Sendable {
 
   /// A new link to one start of one engine.
   ///
+  /// - Parameter onPeerDeath: called at most once, when the transport learns that the peer's
+  ///   process has ended, perhaps before any socket says so. It is called on a thread of the
+  ///   transport's and must not block.
+  ///
   /// Throws `invalidArgument` if the link exists: it must be disconnected first, so that what it
   /// holds is never overwritten; `resourceExhausted` if there are too many.
   package func initialize(
-    link: LinkID, remote: EngineID, remoteIncarnation: Incarnation
+    link: LinkID, remote: EngineID, remoteIncarnation: Incarnation,
+    onPeerDeath: @escaping @Sendable () -> Void = {}
   ) throws(BatonError) {
     try state.withLock { (state) throws(BatonError) in
       guard state.links[link] == nil else {
@@ -59,6 +64,7 @@ package final class MigrationBackend: Sendable {
       state.nextSerial += 1
       state.links[link] = Link(
         peer: LinkPeer(engine: remote, incarnation: remoteIncarnation), serial: state.nextSerial)
+      transport.begin(link: link, onPeerDeath: onPeerDeath)
     }
   }
 
@@ -112,7 +118,7 @@ package final class MigrationBackend: Sendable {
     }
     let connection: any TransportConnection
     do {
-      connection = try await transport.connect(peer: entry.peer, remote: remote)
+      connection = try await transport.connect(link: link, peer: entry.peer, remote: remote)
     } catch {
       _ = move(link, entry.serial, to: .initialized)
       throw BatonError(wrapping: error)
@@ -152,6 +158,10 @@ package final class MigrationBackend: Sendable {
     return region
   }
 
+  /// Whether `onPeerDeath` will be called if the link's peer dies now; a peer may offer nothing to
+  /// tell by, and a kernel may lack what it takes.
+  package func watchesPeer(of link: LinkID) -> Bool { transport.watchesPeer(of: link) }
+
   /// What the link reads the peer with, for who goes on after the link has ended.
   func connection(of link: LinkID) throws(BatonError) -> any TransportConnection {
     try connected(link).0
@@ -179,7 +189,7 @@ package final class MigrationBackend: Sendable {
   /// stays mapped, and a `migrate` that is under way comes to its end.
   package func disconnect(link: LinkID) {
     _ = state.withLock { state in
-      transport.withdraw(link: link)
+      transport.end(link: link)
       return state.links.removeValue(forKey: link)
     }
   }

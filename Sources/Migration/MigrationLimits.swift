@@ -14,6 +14,8 @@ enum MigrationLimits {
   static let fetchMilliseconds: UInt32 = 2_000
   /// How long the server takes no connections after the system had no room for one.
   static let acceptPauseMilliseconds: UInt32 = 100
+  /// Wake-ups for a peer's liveness word that has not changed, after which it is not waited for.
+  static let maximumIdleWakes = 64
   /// From here on a batch is copied past the caches: about twice what a core's own cache holds
   /// today, of which little would be left there when the last byte is copied.
   static let pastCachesBytes = ByteCount.mebibytes(4)

@@ -13,6 +13,10 @@ protocol Transport: Sendable {
   /// As in `EndpointInfo.transport`.
   var name: String { get }
 
+  /// A new link. `onPeerDeath` is called at most once, when the transport learns that the peer's
+  /// process has ended; it must not block.
+  func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void)
+
   /// Throws `invalidArgument` if peers could not reach `region` together with `registered`, the
   /// link's earlier ones.
   func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError)
@@ -24,11 +28,17 @@ protocol Transport: Sendable {
 
   /// Reaches `peer`'s regions. Bounded in time.
   func connect(
-    peer: LinkPeer, remote: EndpointInfo
+    link: LinkID, peer: LinkPeer, remote: EndpointInfo
   ) async throws -> any TransportConnection
 
-  /// Takes back what `endpointInfo` gave out for a link.
+  /// Whether `onPeerDeath` will be called if the peer of a link dies now.
+  func watchesPeer(of link: LinkID) -> Bool
+
+  /// Takes back what `endpointInfo` gave out for a link, and what `connect` learned of its peer.
   func withdraw(link: LinkID)
+
+  /// Ends what `begin` began.
+  func end(link: LinkID)
 
   /// Ends the transport, and whatever waits in it.
   func close()

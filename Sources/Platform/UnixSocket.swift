@@ -74,17 +74,16 @@ package struct UnixSocket: ~Copyable, Sendable {
     return Credentials(processID: process, userID: user)
   }
 
-  /// Sends one message.
-  package borrowing func send(_ message: [UInt8]) throws(BatonError) {
-    _ = try unsafe check(
-      clinux_send(descriptor.rawValue, message, message.count, -1), "sendmsg", "Unix socket")
-  }
-
-  /// Sends one message and a second descriptor for `file` with it (SCM_RIGHTS).
+  /// Sends one message, and a second descriptor for `file` with it (SCM_RIGHTS) if there is one.
   package borrowing func send(
-    _ message: [UInt8], passing file: SharedMemoryFile
+    _ message: [UInt8], passing file: SharedMemoryFile? = nil
   ) throws(BatonError) {
     let socket = descriptor.rawValue
+    guard let file else {
+      _ = try unsafe check(
+        clinux_send(socket, message, message.count, -1), "sendmsg", "Unix socket")
+      return
+    }
     try file.withDescriptor { (passed) throws(BatonError) in
       _ = try unsafe check(
         clinux_send(socket, message, message.count, passed.rawValue), "sendmsg",

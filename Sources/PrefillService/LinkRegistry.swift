@@ -22,7 +22,7 @@ final class LinkRegistry: Sendable {
     try host.requireSameModel(as: connection)
     try host.migration.initialize(
       link: open.link, remote: connection.remote.engine,
-      remoteIncarnation: connection.remote.incarnation)
+      remoteIncarnation: connection.remote.incarnation, onPeerDeath: connection.abandonForDeath)
     do {
       for region in MemoryRegion.shared(host.pool) {
         try host.migration.registerMemoryRegion(region, link: open.link)
@@ -53,7 +53,15 @@ final class LinkRegistry: Sendable {
   @discardableResult
   func close(of connection: ControlConnection) -> Set<LinkID> {
     let closed = links.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) } ?? []
-    for link in closed { host.migration.disconnect(link: link) }
+    for link in closed {
+      host.migration.disconnect(link: link)
+      host.logger.info(
+        "link closed",
+        metadata: [
+          "link": "\(link)", "decode": "\(connection.remote.engine)",
+          "reason": "\(connection.closeReason?.message ?? "")",
+        ])
+    }
     return closed
   }
 }

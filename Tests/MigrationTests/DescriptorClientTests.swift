@@ -14,16 +14,17 @@ struct DescriptorClientTests {
     case rightMemory
     case nothing, garbage, tooLong, unknownStatus, tokenUnknown, otherEngine, noDescriptor
     case shortMemory, memoryThatCanShrink
+    case rightWord, wordThatNobodyHolds, wordsThatCanShrink, wordsNotSent, otherWord
 
     /// The error of the one who asked; nil where the memory is mapped.
     var expectedCode: ErrorCode? {
       switch self {
-      case .rightMemory: nil
-      case .nothing: .peerGone
+      case .rightMemory, .rightWord: nil
+      case .nothing, .wordThatNobodyHolds, .wordsNotSent: .peerGone
       case .garbage, .unknownStatus: .malformedFrame
-      case .tooLong, .noDescriptor: .protocolViolation
+      case .tooLong, .noDescriptor, .otherWord: .protocolViolation
       case .tokenUnknown, .otherEngine: .unauthenticated
-      case .shortMemory, .memoryThatCanShrink: .incompatible
+      case .shortMemory, .memoryThatCanShrink, .wordsThatCanShrink: .incompatible
       }
     }
   }
@@ -39,8 +40,10 @@ struct DescriptorClientTests {
     let decode = try Side("decode-0")
     let server = try Server(engine: prefill, incarnation: .random())
     let link = LinkID.random()
+    let (deaths, death) = AsyncStream<Void>.makeStream()
     try decode.backend.initialize(
-      link: link, remote: prefill, remoteIncarnation: server.incarnation)
+      link: link, remote: prefill, remoteIncarnation: server.incarnation,
+      onPeerDeath: { death.finish() })
     let endpoint = SharedMemoryEndpoint(
       socketName: server.listener.name, token: Self.token,
       regions: [RegionInfo(key: RegionKey(0), length: ByteCount(Self.regionBytes))])
@@ -61,7 +64,11 @@ struct DescriptorClientTests {
     #expect(code == answer.expectedCode)
     #expect(
       try request.withLock { try $0?.get() }
-        == Server.message(status: 0, decode.engine, decode.incarnation, token: Self.token))
+        == Server.message(
+          status: 0, decode.engine, decode.incarnation, word: 0, token: Self.token))
+    // The server lets go of the words when it has answered.
+    if answer == .rightWord { for await _ in deaths {} }
+    #expect(!decode.backend.watchesPeer(of: link))
     if answer == .rightMemory {
       let region = try decode.backend.remoteRegion(link: link, key: RegionKey(0))
       #expect(isFilled(region.address, with: 0, bytes: Self.regionBytes))
@@ -82,11 +89,12 @@ struct DescriptorClientTests {
     }
 
     static func message(
-      status: UInt8, _ engine: EngineID, _ incarnation: Incarnation, token: [UInt8] = []
+      status: UInt8, _ engine: EngineID, _ incarnation: Incarnation, word: UInt8 = 255,
+      token: [UInt8] = []
     ) -> [UInt8] {
       let name = Array(engine.name.utf8)
       let number = (0..<8).map { UInt8(truncatingIfNeeded: incarnation.rawValue >> (8 * $0)) }
-      return Array("BTND".utf8) + [1, status, UInt8(name.count), 0] + number + token + name
+      return Array("BTND".utf8) + [1, status, UInt8(name.count), word] + number + token + name
     }
 
     /// Returns the request.
@@ -111,8 +119,31 @@ struct DescriptorClientTests {
         try socket.send(granted, passing: try memory(pages: 2, seals: [.grow, .futureWrite]))
       case .rightMemory:
         try socket.send(granted, passing: try memory(pages: 2, seals: .readOnlyForPeers))
+      case .rightWord, .wordThatNobodyHolds, .wordsThatCanShrink, .wordsNotSent, .otherWord:
+        try sendWords(answer, over: socket)
       }
       return Array(buffer[..<count])
+    }
+
+    private func sendWords(_ answer: Answer, over socket: borrowing UnixSocket) throws(BatonError) {
+      let words = try LivenessWords()
+      let isHeld = answer != .wordThatNobodyHolds
+      if isHeld { try words.hold() }
+      defer { if isHeld { words.letGo() } }
+      let granted = Self.message(status: 0, engine, incarnation, word: 3)
+      try socket.send(granted, passing: try memory(pages: 2, seals: .readOnlyForPeers))
+      switch answer {
+      case .wordsNotSent: return
+      case .wordsThatCanShrink:
+        try socket.send(granted, passing: try memory(pages: 1, seals: [.grow]))
+      case .otherWord:
+        let other = Self.message(status: 0, engine, incarnation, word: 4)
+        try socket.send(other, passing: words.file)
+      default: try socket.send(granted, passing: words.file)
+      }
+      // Until the asker has seen them.
+      var rest = [UInt8](repeating: 0, count: 1)
+      _ = try? socket.receive(into: &rest).count
     }
 
     private func memory(

@@ -116,7 +116,7 @@ enum DescriptorRequest {
   /// The first 16 bytes of either side's message.
   static func header(_ engine: EngineID, _ incarnation: Incarnation) -> [UInt8] {
     let number = (0..<8).map { UInt8(truncatingIfNeeded: incarnation.rawValue >> (8 * $0)) }
-    return Array("BTND".utf8) + [1, 0, UInt8(engine.name.utf8.count), 0] + number
+    return Array("BTND".utf8) + [1, 0, UInt8(engine.name.utf8.count), 255] + number
   }
 
   /// Fetches the descriptor itself, which `MigrationBackend` would close once it is mapped.

@@ -114,3 +114,56 @@ uint64_t clinux_stamp_load(const clinux_block_line *_Nonnull line);
  */
 size_t clinux_stamps_match(const clinux_block_line *_Nonnull lines,
                            const uint64_t *_Nonnull expected, size_t count);
+
+/*
+ * Words of shared memory that the kernel marks when the thread that holds them ends, however it
+ * ends: a robust list (get_robust_list(2), Documentation/locking/robust-futex-ABI.rst). That
+ * happens before the address space of a killed process is taken down.
+ *
+ * A word that is held has the holder's thread id, as the holder's own pid namespace counts it, and
+ * the bit for waiters, without which the kernel wakes nobody. Only the holder writes it, so that a
+ * peer needs no more than a read-only mapping to wait for it.
+ */
+typedef struct clinux_liveness_word {
+    uint32_t value;
+    uint32_t reserved;
+} clinux_liveness_word;
+
+/* The kernel follows 2,048 entries of a robust list and no more. */
+#define CLINUX_LIVENESS_WORDS 255
+
+/* The holder's list, in memory of its own that no peer sees. */
+typedef struct clinux_liveness clinux_liveness;
+
+/* NULL without memory. `words` has room for CLINUX_LIVENESS_WORDS. */
+clinux_liveness *_Nullable clinux_liveness_make(clinux_liveness_word *_Nonnull words);
+void clinux_liveness_free(clinux_liveness *_Nonnull liveness);
+
+/*
+ * Makes the calling thread the holder of all words, in place of the mutexes that the C library
+ * keeps in its robust list: a thread that holds words must use none of those.
+ */
+int clinux_liveness_hold(clinux_liveness *_Nonnull liveness);
+
+/* The holder lets go: peers see the same as if it had died. Called on the thread that holds. */
+void clinux_liveness_let_go(clinux_liveness *_Nonnull liveness);
+
+/* Whether a word with this value has a holder that lives. */
+int clinux_is_held(uint32_t value);
+
+uint32_t clinux_word_load(const uint32_t *_Nonnull word);
+
+/* Adds one to a word of this process and wakes all that wait for it. */
+void clinux_word_advance(uint32_t *_Nonnull word);
+
+/* How many words one thread can wait for: FUTEX_WAITV_MAX. */
+#define CLINUX_WAIT_MAXIMUM 128
+
+/*
+ * Waits while every word has the value beside it: futex(2) for one word, futex_waitv (Linux 5.16)
+ * for more. The place of a word that somebody was woken for, which may have its value still; or
+ * -EAGAIN when one had another value already, -EINTR for a signal, -ENOSYS where the kernel cannot
+ * wait for more than one.
+ */
+int clinux_wait_any(const uint32_t *_Nonnull const *_Nonnull words,
+                    const uint32_t *_Nonnull values, size_t count);

@@ -11,13 +11,17 @@ enum DescriptorClient {
   ///   - length: of the memory up to the end of the last region.
   ///   - identity: this engine.
   ///   - peer: who must answer.
+  ///   - own: the liveness word that the peer is given; nil for none.
+  ///
+  /// Returns the memory, and the peer's liveness word where it gives one.
   ///
   /// Throws `unauthenticated` if somebody else answers or the token is not accepted,
   /// `peerGone` if nobody does, `deadlineExceeded` if nothing comes, `incompatible` if the memory
   /// is not what it should be.
   static func fetch(
-    socketName: String, token: [UInt8], length: ByteCount, identity: LinkPeer, peer: LinkPeer
-  ) throws(BatonError) -> PeerMemory {
+    socketName: String, token: [UInt8], length: ByteCount, identity: LinkPeer, peer: LinkPeer,
+    own: (file: SharedMemoryFile, word: UInt8)?
+  ) throws(BatonError) -> (memory: PeerMemory, liveness: PeerLivenessWord?) {
     let socket = try UnixSocket.connect(
       to: socketName, timeoutMilliseconds: MigrationLimits.fetchMilliseconds)
     let credentials = try socket.peerCredentials()
@@ -27,8 +31,33 @@ enum DescriptorClient {
         "descriptor of \(peer.engine): process \(credentials.processID) of user "
           + "\(credentials.userID) answers, neither root nor this process's user")
     }
-    let request = DescriptorMessage(status: .granted, speaker: identity, token: token)
-    try socket.send(request.encoded)
+    let request = DescriptorMessage(
+      status: .granted, speaker: identity, token: token, word: own?.word)
+    try socket.send(request.encoded, passing: own?.file)
+    let first = try answer(on: socket, of: peer)
+    let word = first.word
+    let memory = try PeerMemory(
+      received: first.descriptor, minimumLength: length, peer: peer.engine)
+    guard let word else { return (memory, nil) }
+    let second = try answer(on: socket, of: peer)
+    guard second.word == word else {
+      throw BatonError(
+        .protocolViolation, "descriptor of \(peer.engine): its two answers are not the same")
+    }
+    return (
+      memory,
+      try PeerLivenessWord(received: second.descriptor, word: Int(word), peer: peer.engine)
+    )
+  }
+
+  private struct Answer: ~Copyable {
+    let descriptor: FileDescriptor
+    let word: UInt8?
+  }
+
+  private static func answer(
+    on socket: borrowing UnixSocket, of peer: LinkPeer
+  ) throws(BatonError) -> Answer {
     var buffer = [UInt8](repeating: 0, count: DescriptorMessage.maximumBytes)
     var received = try socket.receive(into: &buffer)
     guard received.count > 0 else {
@@ -45,7 +74,7 @@ enum DescriptorClient {
     guard let descriptor = received.takeDescriptor() else {
       throw BatonError(.protocolViolation, "descriptor of \(peer.engine): the answer has none")
     }
-    return try PeerMemory(received: descriptor, minimumLength: length, peer: peer.engine)
+    return Answer(descriptor: descriptor, word: reply.word)
   }
 
   private static func refusal(_ status: DescriptorMessage.Status, _ peer: LinkPeer) -> BatonError {

@@ -3,9 +3,12 @@ import KVCore
 /// What the two sides of a descriptor socket say: one message each way on SOCK_SEQPACKET.
 ///
 /// Both start with the same 16 bytes, little endian: u32 magic `BTND`, u8 version 1, u8 status
-/// (0 in a request), u8 length of the engine's name, u8 zero, u64 incarnation. A request goes on
-/// with the token's 16 bytes, both end with the name of the engine that speaks. The descriptor
-/// comes with an answer whose status is 0.
+/// (0 in a request), u8 length of the engine's name, u8 liveness word or 255, u64 incarnation. A
+/// request goes on with the token's 16 bytes, both end with the name of the engine that speaks.
+///
+/// The memory's descriptor comes with an answer whose status is 0. Where a speaker gives a liveness
+/// word, the words' descriptor comes with its request, or with a second copy of its answer: one
+/// message carries one descriptor.
 struct DescriptorMessage: Hashable, Sendable {
   enum Status: UInt8, Sendable, CaseIterable {
     case granted = 0
@@ -17,6 +20,8 @@ struct DescriptorMessage: Hashable, Sendable {
   static let magic: UInt32 = 0x444E_5442
   static let version: UInt8 = 1
   static let headerBytes = 16
+  /// The number on the wire of no liveness word.
+  private static let noWord: UInt8 = 255
   static let maximumBytes =
     headerBytes + MigrationLimits.tokenBytes + Limits.maximumEngineNameBytes
 
@@ -25,13 +30,15 @@ struct DescriptorMessage: Hashable, Sendable {
   var speaker: LinkPeer
   /// Of `tokenBytes` bytes in a request, empty in an answer.
   var token: [UInt8]
+  /// Which of the speaker's liveness words the other side may wait for; nil for none.
+  var word: UInt8?
 
   var encoded: [UInt8] {
     let name = speaker.engine.name.utf8
     var bytes: [UInt8] = []
     bytes.reserveCapacity(Self.headerBytes + token.count + name.count)
     Self.append(Self.magic, to: &bytes)
-    bytes += [Self.version, status.rawValue, UInt8(name.count), 0]
+    bytes += [Self.version, status.rawValue, UInt8(name.count), word ?? Self.noWord]
     Self.append(speaker.incarnation.rawValue, to: &bytes)
     return bytes + token + name
   }
@@ -55,7 +62,7 @@ struct DescriptorMessage: Hashable, Sendable {
       throw refusal("status \(bytes[start + 5]) is unknown")
     }
     let nameStart = start + Self.headerBytes + tokenBytes
-    guard bytes.endIndex - nameStart == Int(bytes[start + 6]), bytes[start + 7] == 0 else {
+    guard bytes.endIndex - nameStart == Int(bytes[start + 6]) else {
       throw refusal("the name's length is wrong")
     }
     let name = String(decoding: bytes[nameStart...], as: UTF8.self)
@@ -64,12 +71,14 @@ struct DescriptorMessage: Hashable, Sendable {
       engine: try EngineID(name),
       incarnation: Incarnation(Self.number(bytes[start + 8..<start + Self.headerBytes])))
     token = Array(bytes[start + Self.headerBytes..<nameStart])
+    word = bytes[start + 7] == Self.noWord ? nil : bytes[start + 7]
   }
 
-  init(status: Status, speaker: LinkPeer, token: [UInt8]) {
+  init(status: Status, speaker: LinkPeer, token: [UInt8] = [], word: UInt8? = nil) {
     self.status = status
     self.speaker = speaker
     self.token = token
+    self.word = word
   }
 
   private static func append(_ value: some FixedWidthInteger, to bytes: inout [UInt8]) {

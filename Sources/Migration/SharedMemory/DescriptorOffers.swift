@@ -3,10 +3,10 @@ import Platform
 
 /// The descriptors that may be fetched, each once, by whoever knows its token: a value without IO.
 struct DescriptorOffers: Sendable {
-  private struct Offer: Sendable {
+  struct Offer: Sendable {
     let link: LinkID
-    let token: [UInt8]
-    let peer: LinkPeer
+    fileprivate let token: [UInt8]
+    fileprivate let peer: LinkPeer
     let file: SharedMemoryFile
   }
 
@@ -23,11 +23,11 @@ struct DescriptorOffers: Sendable {
     offers.removeAll { $0.link == link }
   }
 
-  /// Ends the offer that `request` has the token of, and says what came of it. The file is there
+  /// Ends the offer that `request` has the token of, and says what came of it. The offer is there
   /// if the status is `granted`.
   mutating func redeem(
     _ request: DescriptorMessage
-  ) -> (status: DescriptorMessage.Status, file: SharedMemoryFile?) {
+  ) -> (status: DescriptorMessage.Status, offer: Offer?) {
     // Every token is compared in full, so that the time taken tells nothing about any of them.
     var found: Int?
     for (index, offer) in offers.enumerated() where Self.areEqual(offer.token, request.token) {
@@ -36,7 +36,7 @@ struct DescriptorOffers: Sendable {
     guard let found else { return (.tokenUnknown, nil) }
     let offer = offers.remove(at: found)
     guard offer.peer == request.speaker else { return (.wrongEngine, nil) }
-    return (.granted, offer.file)
+    return (.granted, offer)
   }
 
   /// In a time that depends on the lengths only.

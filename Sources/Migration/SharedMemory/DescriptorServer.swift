@@ -11,11 +11,13 @@ final class DescriptorServer: Sendable {
   private let service: Service
   private let thread: PlatformThread
 
-  /// - Parameter identity: what the server says that it is.
+  /// - Parameters:
+  ///   - identity: what the server says that it is.
+  ///   - liveness: whose words are given out, and who is told of those that come.
   ///
   /// Throws `resourceExhausted` if the system gives no more descriptors or threads.
-  init(identity: LinkPeer) throws(BatonError) {
-    let service = try Service(identity: identity)
+  init(identity: LinkPeer, liveness: LivenessMonitor) throws(BatonError) {
+    let service = try Service(identity: identity, liveness: liveness)
     self.service = service
     thread = try PlatformThread.start(name: "baton-shm-fd") { service.serve() }
   }
@@ -63,12 +65,14 @@ private final class Service: Sendable {
   }
 
   let identity: LinkPeer
+  let liveness: LivenessMonitor
   let listener: UnixListener
   let stop: EventSignal
   let offers = Mutex(DescriptorOffers())
 
-  init(identity: LinkPeer) throws(BatonError) {
+  init(identity: LinkPeer, liveness: LivenessMonitor) throws(BatonError) {
     self.identity = identity
+    self.liveness = liveness
     stop = try EventSignal()
     listener = try UnixListener(
       name: "@baton-" + Hexadecimal.string(DescriptorServer.randomBytes(16)),
@@ -137,20 +141,32 @@ private final class Service: Sendable {
   private func answer(_ socket: borrowing UnixSocket) {
     var buffer = [UInt8](repeating: 0, count: DescriptorMessage.maximumBytes)
     // A peer that is gone or sends too much is not answered: there is nobody who would read it.
-    guard let received = try? socket.receive(into: &buffer), received.count > 0 else { return }
-    let result: (status: DescriptorMessage.Status, file: SharedMemoryFile?)
+    guard var received = try? socket.receive(into: &buffer), received.count > 0 else { return }
+    var result: (status: DescriptorMessage.Status, offer: DescriptorOffers.Offer?)
     do throws(BatonError) {
       let request = try DescriptorMessage(
         decoding: buffer[..<received.count], tokenBytes: MigrationLimits.tokenBytes)
       result = offers.withLock { $0.redeem(request) }
+      if let link = result.offer?.link, let word = request.word {
+        try watch(link, word: word, in: received.takeDescriptor(), of: request.speaker.engine)
+      }
     } catch {
       result = (.malformed, nil)
     }
-    let reply = DescriptorMessage(status: result.status, speaker: identity, token: []).encoded
-    if let file = result.file {
-      try? socket.send(reply, passing: file)
-    } else {
-      try? socket.send(reply)
+    let own = result.offer.flatMap { liveness.own(of: $0.link) }
+    let reply = DescriptorMessage(status: result.status, speaker: identity, word: own?.word).encoded
+    try? socket.send(reply, passing: result.offer?.file)
+    if let own { try? socket.send(reply, passing: own.file) }
+  }
+
+  /// Throws `BatonError` for a liveness word that does not come as it should.
+  private func watch(
+    _ link: LinkID, word: UInt8, in descriptor: consuming FileDescriptor?, of peer: EngineID
+  ) throws(BatonError) {
+    guard let descriptor else {
+      throw BatonError(.protocolViolation, "\(peer) speaks of a liveness word and sends none")
     }
+    liveness.watch(
+      link, peer: try PeerLivenessWord(received: descriptor, word: Int(word), peer: peer))
   }
 }

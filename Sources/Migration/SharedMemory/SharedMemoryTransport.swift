@@ -7,11 +7,17 @@ import Platform
 final class SharedMemoryTransport: Transport {
   let name = "shm"
   private let identity: LinkPeer
+  private let liveness: LivenessMonitor
   private let server: DescriptorServer
 
   init(identity: LinkPeer) throws(BatonError) {
     self.identity = identity
-    server = try DescriptorServer(identity: identity)
+    liveness = try LivenessMonitor()
+    server = try DescriptorServer(identity: identity, liveness: liveness)
+  }
+
+  func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void) {
+    liveness.add(link, onDeath: onPeerDeath)
   }
 
   /// A link's shared regions lie one after the other in one file, each from a page boundary on:
@@ -62,25 +68,39 @@ final class SharedMemoryTransport: Transport {
   }
 
   func connect(
-    peer: LinkPeer, remote: EndpointInfo
+    link: LinkID, peer: LinkPeer, remote: EndpointInfo
   ) async throws -> any TransportConnection {
     guard case .sharedMemory(let endpoint) = remote else {
       throw BatonError(.invalidArgument, "\(remote.transport) is not shared memory")
     }
     let layout = try Self.offsets(of: endpoint.regions, peer: peer)
     if endpoint.regions.isEmpty { return SharedMemoryConnection(memory: nil, regions: [:]) }
-    let identity = identity
-    let memory = try await PlatformThread.run(name: "baton-shm-fetch") {
+    let (identity, own) = (identity, liveness.own(of: link))
+    let (memory, word) = try await PlatformThread.run(name: "baton-shm-fetch") {
       try DescriptorClient.fetch(
         socketName: endpoint.socketName, token: endpoint.token, length: layout.length,
-        identity: identity, peer: peer)
+        identity: identity, peer: peer, own: own)
     }
+    if let word { liveness.watch(link, peer: word) }
     return SharedMemoryConnection(memory: memory, regions: layout.regions)
   }
 
-  func withdraw(link: LinkID) { server.withdraw(link: link) }
+  func watchesPeer(of link: LinkID) -> Bool { liveness.isWatching(link) }
 
-  func close() { server.close() }
+  func withdraw(link: LinkID) {
+    server.withdraw(link: link)
+    liveness.unwatch(link)
+  }
+
+  func end(link: LinkID) {
+    server.withdraw(link: link)
+    liveness.remove(link)
+  }
+
+  func close() {
+    server.close()
+    liveness.close()
+  }
 
   /// Where the regions lie, from the lengths that the peer told.
   ///
