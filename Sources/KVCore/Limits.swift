@@ -33,6 +33,13 @@ package enum Limits {
   /// How often decode renews what it borrows.
   package static let leaseRenewalMilliseconds = 10_000
 
+  /// How long decode has to answer that it takes over what prefill wants back.
+  package static let recallMilliseconds = 5_000
+  /// How long prefill, when it stops, waits for what it has lent; less than a process that is told
+  /// to stop is given.
+  package static let drainMilliseconds = 3_000
+  /// How long a request may wait for KV blocks before it is refused.
+  package static let maximumBlockWaitMilliseconds = 60_000
   /// Requests that wait in one engine for their turn.
   package static let maximumQueuedRequestsPerEngine = 1_024
   /// Threads that compute in one engine; the kernels' thread team has room for as many.
