@@ -106,8 +106,8 @@ package struct PrefillProgress: Hashable, Sendable {
   }
 }
 
-/// Decode to prefill: these tickets' blocks are still wanted, or no longer. Answered by
-/// `acknowledged`.
+/// Decode to prefill: these tickets' blocks are still wanted, or no longer. Prefill to decode: they
+/// are wanted back. Answered by `acknowledged`.
 package struct LeaseTickets: Hashable, Sendable {
   package var tickets: [TicketID]
 

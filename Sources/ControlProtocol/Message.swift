@@ -40,4 +40,5 @@ package enum Message: Hashable, Sendable {
   case prefillProgress(PrefillProgress)
   case leaseRenew(LeaseTickets)
   case leaseRelease(LeaseTickets)
+  case leaseRecall(LeaseTickets)
 }

@@ -22,17 +22,18 @@ package struct DecodeEngineService: Service {
     let host = try EngineHost(configuration: configuration, logger: logger)
     let mailbox = Mailbox<DecodeCommand>()
     let leases = LeaseKeeper(logger: logger)
+    let copier = try WorkerThread(name: "copy")
     let thread = try PlatformThread.start(name: "decode") {
-      DecodeLoop(host: host, leases: leases, mailbox: mailbox).run()
+      DecodeLoop(host: host, leases: leases, copier: copier, mailbox: mailbox).run()
     }
     defer {
       mailbox.post(.stop)
       thread.join()
     }
     let links = LinkTable(
-      host: host, identity: host.identity(addresses: configuration.advertise))
-    let handover = Handover(
-      host: host, links: links, leases: leases, copier: try WorkerThread(name: "copy"))
+      host: host, identity: host.identity(addresses: configuration.advertise),
+      handler: LinkHandler(leases: leases, mailbox: mailbox))
+    let handover = Handover(host: host, links: links, leases: leases, copier: copier)
     let handler = DecodeHandler(host: host, links: links, handover: handover, mailbox: mailbox)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await leases.run() }

@@ -14,16 +14,23 @@ import Migration
 final class DecodeLoop {
   let host: EngineHost
   let leases: LeaseKeeper
-  private let mailbox: Mailbox<DecodeCommand>
+  /// Copies borrowed blocks home, beside the steps.
+  let copier: WorkerThread
+  let mailbox: Mailbox<DecodeCommand>
   private let chunkTokens: Int
-  private var sequences: [DecodeSequence] = []
+  var sequences: [DecodeSequence] = []
+  /// Of the next sequence that is admitted.
+  private var nextSerial: UInt64 = 0
   /// Where the next batch starts, so that more sequences than fit in one take turns.
   private var turn = 0
   private var isStopping = false
 
-  init(host: EngineHost, leases: LeaseKeeper, mailbox: Mailbox<DecodeCommand>) {
+  init(
+    host: EngineHost, leases: LeaseKeeper, copier: WorkerThread, mailbox: Mailbox<DecodeCommand>
+  ) {
     self.host = host
     self.leases = leases
+    self.copier = copier
     self.mailbox = mailbox
     self.chunkTokens = host.configuration.prefillChunk
   }
@@ -46,9 +53,23 @@ final class DecodeLoop {
 
   private func obey(_ command: DecodeCommand) {
     switch command {
-    case .admit(let sequence): sequences.append(sequence)
+    case .admit(let sequence): admit(sequence)
+    case .recall(let tickets): recall(tickets)
+    case .cameHome(let serial, let room, let failure):
+      cameHome(serial, room: room, failure: failure)
     case .stop: isStopping = true
     }
+  }
+
+  private func admit(_ sequence: DecodeSequence) {
+    var sequence = sequence
+    sequence.serial = nextSerial
+    nextSerial += 1
+    // A recall of before has found no sequence.
+    if let ticket = sequence.borrowed?.ticket, leases.isRecalled(ticket) {
+      sequence.borrowed?.isRecalled = true
+    }
+    sequences.append(sequence)
   }
 
   private func dropCancelled() {
@@ -161,7 +182,7 @@ extension DecodeLoop {
     return nil
   }
 
-  private func end(_ ends: [Int: SequenceEnd]) {
+  func end(_ ends: [Int: SequenceEnd]) {
     // From the last on, so that the other indices stay right.
     for (index, end) in ends.sorted(by: { $0.key > $1.key }) {
       let sequence = sequences.remove(at: index)
@@ -182,37 +203,5 @@ extension DecodeLoop {
   private func giveBack(_ sequence: DecodeSequence) {
     host.reserver.release(sequence.ownBlocks)
     if let borrowed = sequence.borrowed { leases.release(borrowed.ticket, on: borrowed.link) }
-  }
-}
-
-extension DecodeLoop {
-  /// Copies into our own pool what is borrowed from engines that are gone, as far as it has room.
-  ///
-  /// Until there is room the blocks stay borrowed: a dead engine's memory lives as long as it is
-  /// mapped, and nobody writes it any more.
-  private func bringHome() {
-    // From the last on, so that an end does not move those that follow.
-    for index in sequences.indices.reversed() {
-      guard let borrowed = sequences[index].borrowed, !borrowed.link.isAlive,
-        let room = try? host.pool.allocate(blocks: borrowed.count)
-      else { continue }
-      do {
-        _ = try borrowed.blocks.copyHome(0..<borrowed.count, to: room, in: host.pool)
-      } catch {
-        host.reserver.release(room)
-        end([index: .failed(error)])
-        continue
-      }
-      sequences[index].ownBlocks += room
-      sequences[index].blocks.replaceSubrange(0..<borrowed.count, with: host.addresses(of: room))
-      sequences[index].borrowed = nil
-      leases.release(borrowed.ticket, on: borrowed.link)
-      host.logger.info(
-        "borrowed blocks copied home",
-        metadata: [
-          "request": "\(sequences[index].request)", "blocks": "\(borrowed.count)",
-          "from": "\(borrowed.link.engine)",
-        ])
-    }
   }
 }

@@ -6,6 +6,8 @@ import Migration
 
 /// One sequence that the decode thread advances; owned by that thread.
 struct DecodeSequence: Sendable {
+  /// Tells it from every other sequence; given by the loop.
+  var serial: UInt64 = 0
   let request: RequestID
   let sampling: SamplingParameters
   let reply: PendingReply
@@ -35,6 +37,12 @@ struct BorrowedPrefix: Sendable {
   let link: Link
   let ticket: TicketID
   let blocks: BorrowedBlocks
+  /// Prefill wants the blocks back.
+  var isRecalled = false
+  /// Blocks of our own that they are being copied to; nil while they are not.
+  var room: [BlockRange]?
+  /// It was told that there is no room for them.
+  var lacksRoom = false
 
   var count: Int { blocks.stamps.count }
 }

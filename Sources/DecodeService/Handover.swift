@@ -60,11 +60,12 @@ struct Handover: Sendable {
       tokenCount: Int(ticket.tokenCount),
       maximumTokens: Int(request.sampling.maximumTokens), mode: mode, geometry: geometry)
     do {
-      // Claimed before we wait for our own blocks, so that the lease can be renewed meanwhile.
+      // Kept before it is claimed, so that prefill's first word of it finds it; and claimed before
+      // we wait for our own blocks, so that the lease can be renewed meanwhile.
+      leases.keep(ticket.id, on: link)
       let progress = try link.connection.stream(
         .ticketClaim(TicketClaim(ticket: ticket.id, link: link.id, attempt: request.attempt)),
         within: deadline - .now)
-      leases.keep(ticket.id, on: link)
       return try await receive(
         HandoverState(request: request, link: link, plan: plan), progress: progress)
     } catch {

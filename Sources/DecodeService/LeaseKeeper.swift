@@ -11,6 +11,8 @@ final class LeaseKeeper: Service {
   private struct Held {
     let link: Link
     let ticket: TicketID
+    /// Prefill wants the blocks back.
+    var isRecalled = false
   }
 
   private let held = Mutex<[TicketID: Held]>([:])
@@ -33,6 +35,21 @@ final class LeaseKeeper: Service {
     held.withLock { _ = $0.removeValue(forKey: ticket) }
     guard link.isAlive else { return }
     releasesInput.yield(Held(link: link, ticket: ticket))
+  }
+
+  /// Notes that prefill wants tickets back, as it said on `connection`; returns those of them that
+  /// are kept there.
+  func recall(_ tickets: [TicketID], over connection: ControlConnection) -> Set<TicketID> {
+    held.withLock { held in
+      let known = tickets.filter { held[$0]?.link.connection === connection }
+      for ticket in known { held[ticket]?.isRecalled = true }
+      return Set(known)
+    }
+  }
+
+  /// Whether prefill wants a ticket's blocks back.
+  func isRecalled(_ ticket: TicketID) -> Bool {
+    held.withLock { $0[ticket]?.isRecalled ?? false }
   }
 
   /// Renews and releases until shutdown.

@@ -11,12 +11,15 @@ import NIOPosix
 actor LinkTable {
   private let host: EngineHost
   private let identity: LocalIdentity
+  private let handler: LinkHandler
   private var links: [EngineID: Link] = [:]
   /// Set-ups that are under way; whoever needs the link meanwhile waits for the same one.
   private var openings: [EngineID: Task<Link, any Error>] = [:]
 
-  init(host: EngineHost, identity: LocalIdentity) {
+  /// - Parameter handler: answers what prefill engines ask on the links' connections.
+  init(host: EngineHost, identity: LocalIdentity, handler: LinkHandler) {
     self.host = host
+    self.handler = handler
     self.identity = identity
   }
 
@@ -57,7 +60,7 @@ actor LinkTable {
     for text in addresses {
       do {
         let connection = try await ControlClient.connect(
-          to: ControlAddress(text), identity: identity, handler: RefusingHandler(),
+          to: ControlAddress(text), identity: identity, handler: handler,
           group: MultiThreadedEventLoopGroup.singleton, logger: host.logger)
         do {
           return try await setUp(engine, over: connection)

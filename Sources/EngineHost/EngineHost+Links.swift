@@ -36,7 +36,7 @@ extension ControlConnection {
     {
       self.abandon(
         because: BatonError(
-          .peerGone, "\(self.remote.engine) has died, as its liveness word tells"))
+          .peerGone, "the process of \(self.remote.engine) has ended, as its liveness word tells"))
     }
   }
 }

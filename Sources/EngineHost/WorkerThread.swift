@@ -29,6 +29,9 @@ package final class WorkerThread: Sendable {
 
   deinit { mailbox.post(.stop) }
 
+  /// Runs `body` on the thread, after what was asked for before; does not wait.
+  package func post(_ body: @escaping @Sendable () -> Void) { mailbox.post(.run(body)) }
+
   /// Runs `body` on the thread and returns its value.
   package func run<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
     await withCheckedContinuation { continuation in

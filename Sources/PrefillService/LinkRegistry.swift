@@ -9,8 +9,13 @@ import Synchronization
 
 /// Prefill's ends of its links, by the control connection that they live and end with.
 final class LinkRegistry: Sendable {
+  private struct State {
+    var links: [ObjectIdentifier: Set<LinkID>] = [:]
+    var connections: [LinkID: ControlConnection] = [:]
+  }
+
   private let host: EngineHost
-  private let links = Mutex<[ObjectIdentifier: Set<LinkID>]>([:])
+  private let state = Mutex(State())
 
   init(host: EngineHost) { self.host = host }
 
@@ -31,7 +36,10 @@ final class LinkRegistry: Sendable {
       for remote in open.endpoints {
         try await host.migration.connect(link: open.link, remote: remote)
       }
-      links.withLock { _ = $0[ObjectIdentifier(connection), default: []].insert(open.link) }
+      state.withLock { state in
+        state.links[ObjectIdentifier(connection), default: []].insert(open.link)
+        state.connections[open.link] = connection
+      }
       // A connection that ended meanwhile has found nothing to close.
       if !connection.isOpen { close(of: connection) }
       host.logger.info(
@@ -46,13 +54,36 @@ final class LinkRegistry: Sendable {
 
   /// Whether the link was opened on this connection.
   func contains(_ link: LinkID, of connection: ControlConnection) -> Bool {
-    links.withLock { $0[ObjectIdentifier(connection)]?.contains(link) ?? false }
+    state.withLock { $0.links[ObjectIdentifier(connection)]?.contains(link) ?? false }
+  }
+
+  /// Asks the decode engine at the other end of a link to take over what it reads in place. Does
+  /// not wait; that it has, its releases tell.
+  func recall(_ tickets: [TicketID], over link: LinkID) {
+    guard let connection = state.withLock({ $0.connections[link] }) else { return }
+    let message = Message.leaseRecall(LeaseTickets(tickets: tickets))
+    // Bounded by the request's deadline and by the connection's end.
+    Task { [logger = host.logger] in
+      do {
+        _ = try await connection.request(
+          message, within: .milliseconds(Limits.recallMilliseconds))
+      } catch {
+        guard connection.isOpen else { return }
+        logger.warning(
+          "recall refused",
+          metadata: ["decode": "\(connection.remote.engine)", "error": "\(error)"])
+      }
+    }
   }
 
   /// Closes our ends of the links of a connection that has ended; returns which those are.
   @discardableResult
   func close(of connection: ControlConnection) -> Set<LinkID> {
-    let closed = links.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) } ?? []
+    let closed = state.withLock { state in
+      let closed = state.links.removeValue(forKey: ObjectIdentifier(connection)) ?? []
+      for link in closed { state.connections[link] = nil }
+      return closed
+    }
     for link in closed {
       host.migration.disconnect(link: link)
       host.logger.info(

@@ -21,15 +21,19 @@ package struct PrefillEngineService: Service {
     let host = try EngineHost(configuration: configuration, logger: logger)
     let mailbox = Mailbox<PrefillCommand>()
     let addresses = configuration.advertise
+    let links = LinkRegistry(host: host)
     let thread = try PlatformThread.start(name: "prefill") {
-      PrefillLoop(host: host, mailbox: mailbox, ticketAddresses: addresses).run()
+      PrefillLoop(host: host, mailbox: mailbox, links: links, ticketAddresses: addresses).run()
     }
     defer {
       mailbox.post(.stop)
       thread.join()
     }
-    try await host.serve(
-      handler: PrefillHandler(
-        host: host, mailbox: mailbox, links: LinkRegistry(host: host)))
+    try await host.serve(handler: PrefillHandler(host: host, mailbox: mailbox, links: links)) {
+      let deadline = ContinuousClock.now + .milliseconds(Limits.drainMilliseconds)
+      await withCheckedContinuation { continuation in
+        mailbox.post(.drain(until: deadline) { continuation.resume() })
+      }
+    }
   }
 }

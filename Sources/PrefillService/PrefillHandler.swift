@@ -63,7 +63,8 @@ struct PrefillHandler: ControlHandler {
     let blocks: [BlockRange]
     do {
       blocks = try await host.reserver.reserve(
-        blocks: host.engine.geometry.blockCount(tokens: request.tokens.count))
+        blocks: host.engine.geometry.blockCount(tokens: request.tokens.count)
+      ) { mailbox.post(.roomWanted) }
     } catch {
       reply.fail(BatonError(wrapping: error))
       return

@@ -18,6 +18,12 @@ struct PrefillJob {
   var completion: PrefillDone?
   /// The decode engine that claimed the ticket last and follows the progress; nil before any claim.
   var follower: PendingReply?
+  /// The link that the ticket was claimed over last; nil before any claim.
+  var link: LinkID?
+  /// Tells which of two jobs was claimed first.
+  var claimNumber: UInt64 = 0
+  /// When decode was asked to give the blocks back.
+  var recalled: ContinuousClock.Instant?
   /// When the first chunk started.
   var started: ContinuousClock.Instant?
 

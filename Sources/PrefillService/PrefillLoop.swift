@@ -12,36 +12,62 @@ import Logging
 /// given back while the engine writes them.
 final class PrefillLoop {
   let host: EngineHost
+  let links: LinkRegistry
   private let mailbox: Mailbox<PrefillCommand>
   private let ticketAddresses: [String]
   private var leases = LeaseTable(duration: .milliseconds(Limits.leaseMilliseconds))
   /// Every job whose blocks are not given back yet.
-  private var jobs: [TicketID: PrefillJob] = [:]
+  var jobs: [TicketID: PrefillJob] = [:]
   /// Jobs that are not read to their end, in the order of their coming.
   private var queue: [TicketID] = []
+  /// Claims so far.
+  private var claims: UInt64 = 0
+  /// When lent blocks are to be looked at again.
+  var nextRecall: ContinuousClock.Instant?
+  /// Set when the engine is about to stop.
+  var drain: Drain?
+  var isDrained = false
   private var isStopping = false
 
-  init(host: EngineHost, mailbox: Mailbox<PrefillCommand>, ticketAddresses: [String]) {
+  init(
+    host: EngineHost, mailbox: Mailbox<PrefillCommand>, links: LinkRegistry,
+    ticketAddresses: [String]
+  ) {
     self.host = host
     self.mailbox = mailbox
+    self.links = links
     self.ticketAddresses = ticketAddresses
   }
 
   /// Runs until the stop command; called on the thread that owns this loop.
   func run() {
     while !isStopping {
-      let commands = queue.isEmpty ? mailbox.wait(until: leases.nextDeadline) : mailbox.takeAll()
+      let commands = queue.isEmpty ? mailbox.wait(until: nextDeadline) : mailbox.takeAll()
       keepQueued()
       for command in commands { obey(command) }
       expire()
+      recallLent()
+      endDrain()
       if let ticket = queue.first, !isStopping { readChunk(of: ticket) }
     }
-    let stopping = BatonError(.unavailable, "engine \(host.id) is stopping")
     for ticket in Array(jobs.keys) { revoke(ticket, because: stopping) }
+  }
+
+  private var stopping: BatonError {
+    BatonError(.unavailable, "engine \(host.id) is stopping")
+  }
+
+  /// When there is something to do though no command comes.
+  private var nextDeadline: ContinuousClock.Instant? {
+    let drainDeadline = isDrained ? nil : drain?.deadline
+    return [leases.nextDeadline, nextRecall, drainDeadline].compactMap(\.self).min()
   }
 
   private func obey(_ command: PrefillCommand) {
     switch command {
+    case .submit(let submission) where drain != nil:
+      host.reserver.release(submission.blocks)
+      submission.reply.fail(stopping)
     case .submit(let submission):
       accept(submission)
     case .withdraw(let ticket):
@@ -67,6 +93,11 @@ final class PrefillLoop {
       for ended in leases.releaseAll(over: links) {
         end(ended, because: BatonError(.peerGone, "the connection with decode is lost"))
       }
+    case .roomWanted:
+      // Seen to after the commands.
+      break
+    case .drain(let deadline, let done):
+      begin(Drain(deadline: deadline, done: done))
     case .stop:
       isStopping = true
     }
@@ -125,7 +156,11 @@ extension PrefillLoop {
       return
     }
     job.follower?.fail(BatonError(.cancelled, "the ticket was claimed anew"))
+    claims += 1
     jobs[claim.ticket]?.follower = reply
+    jobs[claim.ticket]?.link = claimant.link
+    jobs[claim.ticket]?.claimNumber = claims
+    jobs[claim.ticket]?.recalled = nil
     tell(reply, job.progress(from: 0))
     // From now on decode gives the blocks back.
     if job.completion != nil { job.submission.reply.finish(with: .acknowledged) }

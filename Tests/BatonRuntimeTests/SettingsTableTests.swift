@@ -9,8 +9,8 @@ import Testing
     "decode-address": "unix:relative", "hybrid-address": "host:0", "host": "", "port": "65536",
     "served-model-name": "", "max-concurrent": "0", "name": "a b", "listen": "127.0.0.1:8100,",
     "advertise": ":8100", "handoff": "steal", "verify": "half", "kv-dtype": "f16", "kv-blocks": "0",
-    "block-tokens": "1025", "prefill-chunk": "0", "threads": "2.5", "log-level": "loud",
-    "control-address": "8000", "cluster-key-file": "", "compression": "gzip",
+    "block-tokens": "1025", "prefill-chunk": "0", "recall-below": "101", "threads": "2.5",
+    "log-level": "loud", "control-address": "8000", "cluster-key-file": "", "compression": "gzip",
     "peer-timeout-ms": "1", "request-timeout": "0",
     "config": "",
   ]

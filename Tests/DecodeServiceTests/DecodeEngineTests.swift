@@ -15,14 +15,14 @@ struct DecodeEngineTests {
 
   /// Runs a decode engine and calls `body` with a proxy's connection to it.
   private func withDecode(
-    handoff: String, verify: String = "full", _ body: (ControlConnection) async throws -> Void
+    handoff: String, verify: String = "full", kvBlocks: Int = 256,
+    _ body: (ControlConnection) async throws -> Void
   ) async throws {
     let address = "unix:@baton-test-\(UInt64.random(in: 0 ... .max))"
     let settings = try SettingsResolver(
       flags: [
         "listen": [address], "name": ["decode-0"], "threads": ["1"], "handoff": [handoff],
-        "verify": [verify],
-        "kv-blocks": ["256"],
+        "verify": [verify], "kv-blocks": ["\(kvBlocks)"],
       ], environment: [:])
     let service = DecodeEngineService(
       configuration: try EngineConfiguration(role: .decode, settings: settings),
@@ -220,6 +220,76 @@ struct DecodeEngineTests {
       }
       await server.shutdown()
     }
+  }
+
+  @Test("Blocks that prefill wants back are copied home in the middle of the answer")
+  func recalled() async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: Self.length) {
+      [$0.wholeProgress]
+    }
+    let server = try await prefill.serve()
+    try await withDecode(handoff: "borrow") { connection in
+      var tokens = [prefill.answer[0]]
+      for try await case .tokenChunk(let chunk) in try connection.stream(
+        request(prefill.ticket), within: .seconds(30))
+      {
+        tokens += chunk.tokens
+        guard tokens.count == 4 else { continue }
+        // Others' tickets are nothing to it.
+        #expect(try await prefill.recall([.random()]) == .acknowledged)
+        #expect(try await prefill.recall([.random(), prefill.ticket.id]) == .acknowledged)
+        for await _ in prefill.released {}
+        // From now on prefill may do with them what it likes.
+        for block in prefill.ticket.blocks.flatMap(\.blocks) { try prefill.reuse(block) }
+      }
+      #expect(tokens == prefill.answer)
+      try await expectNoBlocksUsed(connection)
+    }
+    await server.shutdown()
+  }
+
+  @Test("Blocks that there is no room for stay borrowed, and the answer is whole")
+  func recalledWithoutRoom() async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: Self.length) {
+      [$0.wholeProgress]
+    }
+    let server = try await prefill.serve()
+    // The two whole blocks of the prompt are borrowed; one less is left for them.
+    let blocks = prefill.engine.geometry.blockCount(tokens: Self.prompt.count + Self.length) - 1
+    try await withDecode(handoff: "borrow", kvBlocks: blocks) { connection in
+      var tokens = [prefill.answer[0]]
+      for try await case .tokenChunk(let chunk) in try connection.stream(
+        request(prefill.ticket), within: .seconds(30))
+      {
+        tokens += chunk.tokens
+        guard tokens.count == 4 else { continue }
+        #expect(try await prefill.recall([prefill.ticket.id]) == .acknowledged)
+      }
+      #expect(tokens == prefill.answer)
+      for await _ in prefill.released {}
+      try await expectNoBlocksUsed(connection)
+    }
+    await server.shutdown()
+  }
+
+  @Test("A ticket of an earlier start of the engine is unknown, and a new one works")
+  func earlierIncarnation() async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: 2) { [$0.wholeProgress] }
+    let server = try await prefill.serve()
+    var old = prefill.ticket
+    old.incarnation = .random()
+    try await withDecode(handoff: "borrow") { connection in
+      let error = await #expect(throws: BatonError.self) {
+        for try await _ in try connection.stream(request(old), within: .seconds(30)) {}
+      }
+      #expect(error?.code == .ticketUnknown)
+      #expect(error?.isRetryable == true)
+      for try await _ in try connection.stream(
+        request(prefill.ticket, length: 2), within: .seconds(30))
+      {}
+      try await expectNoBlocksUsed(connection)
+    }
+    await server.shutdown()
   }
 
   @Test("A ticket whose lease could end between two renewals is refused with both numbers")

@@ -212,10 +212,10 @@ package struct RandomMessages {
     case .linkOpened: .linkOpened(LinkOpened(endpoints: endpoints()))
     case .ticketClaim:
       .ticketClaim(TicketClaim(ticket: ticketID(), link: LinkID(next()), attempt: number32()))
-    case .prefillProgress:
-      .prefillProgress(progress())
+    case .prefillProgress: .prefillProgress(progress())
     case .leaseRenew: .leaseRenew(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
     case .leaseRelease: .leaseRelease(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
+    case .leaseRecall: .leaseRecall(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
     }
   }
 }

@@ -20,6 +20,9 @@ package struct EngineConfiguration: Hashable, Sendable {
   package var blockTokens: Int
   /// Tokens of a prompt that one pass computes.
   package var prefillChunk: Int
+  /// With less than this part of a prefill engine's pool free, in percent, lent blocks are wanted
+  /// back.
+  package var recallBelow: Int
   /// Threads that compute; at least one.
   package var threads: Int
 
@@ -47,6 +50,7 @@ package struct EngineConfiguration: Hashable, Sendable {
     kvBlocks = try settings.value(of: Settings.kvBlocks)
     blockTokens = try settings.value(of: Settings.blockTokens)
     prefillChunk = try settings.value(of: Settings.prefillChunk)
+    recallBelow = try settings.value(of: Settings.recallBelow)
     let givenThreads = try settings.value(of: Settings.threads)
     threads =
       givenThreads > 0

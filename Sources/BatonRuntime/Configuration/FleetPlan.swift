@@ -80,6 +80,9 @@ package struct FleetPlan: Hashable, Sendable {
     if Settings.prefillChunk.commands.contains(command) {
       arguments += [Settings.prefillChunk.flag, "\(configuration.prefillChunk)"]
     }
+    if Settings.recallBelow.commands.contains(command) {
+      arguments += [Settings.recallBelow.flag, "\(configuration.recallBelow)"]
+    }
     return arguments
   }
 }

@@ -22,6 +22,7 @@ package struct UpConfiguration: Hashable, Sendable {
   package var kvBlocks: Int
   package var blockTokens: Int
   package var prefillChunk: Int
+  package var recallBelow: Int
   /// Of each engine; at least one.
   package var threads: Int
   package var logLevel: Logger.Level
@@ -46,6 +47,7 @@ package struct UpConfiguration: Hashable, Sendable {
     kvBlocks = try settings.value(of: Settings.kvBlocks)
     blockTokens = try settings.value(of: Settings.blockTokens)
     prefillChunk = try settings.value(of: Settings.prefillChunk)
+    recallBelow = try settings.value(of: Settings.recallBelow)
     logLevel = try settings.value(of: Settings.logLevel)
     guard hybrid > 0 || (prefill > 0 && decode > 0) else {
       throw BatonError(

@@ -10,17 +10,22 @@ package struct ControlService: Service {
   private let handler: any ControlHandler
   private let group: any EventLoopGroup
   private let logger: Logger
+  private let beforeStopping: @Sendable () async -> Void
 
-  /// What these are, `ControlServer.start` says.
+  /// What most of these are, `ControlServer.start` says.
+  ///
+  /// - Parameter beforeStopping: called when the shutdown begins, with all connections open still.
   package init(
     addresses: [ControlAddress], identity: LocalIdentity, handler: any ControlHandler,
-    group: any EventLoopGroup, logger: Logger
+    group: any EventLoopGroup, logger: Logger,
+    beforeStopping: @escaping @Sendable () async -> Void = {}
   ) {
     self.addresses = addresses
     self.identity = identity
     self.handler = handler
     self.group = group
     self.logger = logger
+    self.beforeStopping = beforeStopping
   }
 
   /// Throws as `ControlServer.start` does.
@@ -33,8 +38,8 @@ package struct ControlService: Service {
         "engine": "\(identity.engine)", "role": "\(identity.role)",
         "addresses": "\(server.boundAddresses.map(\.description).joined(separator: " "))",
       ])
-    // Throws only when the task is cancelled, which ends the serving as well.
-    try? await gracefulShutdown()
+    // Throws only when the task is cancelled, which ends the serving as well, and at once.
+    if (try? await gracefulShutdown()) != nil { await beforeStopping() }
     await server.shutdown()
   }
 }

@@ -104,6 +104,12 @@ package enum Settings {
   package static let prefillChunk = Setting.integer(
     "prefill-chunk", in: 1...65_536, default: 256,
     help: "Tokens of a prompt that are computed in one pass.", commands: [.prefill, .hybrid, .up])
+  package static let recallBelow = Setting.integer(
+    "recall-below", in: 0...100, default: 25,
+    help: "With less than this part of a prefill engine's pool free, in percent, decode engines "
+      + "are asked to take over the blocks that they read in place, the longest lent first; "
+      + "with 0 only when a prompt waits for blocks.",
+    commands: [.prefill, .up])
   package static let threads = Setting.integer(
     "threads", in: 0...Limits.maximumThreadsPerEngine, default: 0,
     help: "Threads that compute in one engine; 0 takes all cores, "
@@ -127,7 +133,7 @@ package enum Settings {
     controlAddress,
     servedModelName, maxConcurrent, requestTimeout, name, listen, advertise, clusterKeyFile,
     compression, peerTimeout, handoff, verify, kvDataType, kvBlocks, blockTokens, prefillChunk,
-    threads, logLevel, config,
+    recallBelow, threads, logLevel, config,
   ]
 
   package static func all(of command: BatonCommand) -> [any SettingDescription] {

@@ -61,6 +61,8 @@ const ProtobufCMessageDescriptor *baton_message_descriptor(uint32_t type)
         return &baton__v1__lease_renew__descriptor;
     case 70:
         return &baton__v1__lease_release__descriptor;
+    case 71:
+        return &baton__v1__lease_recall__descriptor;
     default:
         return NULL;
     }

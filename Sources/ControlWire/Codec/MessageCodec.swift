@@ -37,6 +37,7 @@ package enum MessageCodec {
     case .ticketClaim(let value): unsafe PackedMessage(.ticketClaim, value)
     case .leaseRenew(let value): unsafe PackedMessage(.leaseRenew, LeaseRenewal(lease: value))
     case .leaseRelease(let value): unsafe PackedMessage(.leaseRelease, value)
+    case .leaseRecall(let value): unsafe PackedMessage(.leaseRecall, LeaseRecall(lease: value))
     }
   }
 
@@ -95,7 +96,8 @@ package enum MessageCodec {
     case .prefillRequest, .prefillAccepted, .prefillDone, .decodeRequest, .generateRequest,
       .textRequest, .textChunk:
       return try decodeRequest(type, payload)
-    case .linkPrepare, .linkOpen, .linkOpened, .ticketClaim, .leaseRenew, .leaseRelease:
+    case .linkPrepare, .linkOpen, .linkOpened, .ticketClaim, .leaseRenew, .leaseRelease,
+      .leaseRecall:
       return try decodeLink(type, payload)
     }
   }
@@ -144,6 +146,10 @@ package enum MessageCodec {
       return .leaseRenew(renewal.lease)
     case .leaseRelease:
       return .leaseRelease(try unsafe unpack(type, payload, baton__v1__lease_release__unpack))
+    case .leaseRecall:
+      let recall: LeaseRecall = try unsafe unpack(
+        type, payload, baton__v1__lease_recall__unpack)
+      return .leaseRecall(recall.lease)
     default: preconditionFailure("\(type) is not a message of a link")
     }
   }

@@ -33,4 +33,5 @@ package enum MessageType: UInt16, Sendable, CaseIterable {
   case prefillProgress = 68
   case leaseRenew = 69
   case leaseRelease = 70
+  case leaseRecall = 71
 }

@@ -104,6 +104,26 @@ struct LeaseRenewal: @unsafe WireConvertible {
   }
 }
 
+/// The payload of `Message.leaseRecall`.
+struct LeaseRecall: @unsafe WireConvertible {
+  var lease: LeaseTickets
+
+  init(lease: LeaseTickets) { self.lease = lease }
+
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__LeaseRecall> {
+    let wire = unsafe arena.make(baton__v1__lease_recall__init)
+    unsafe (wire.pointee.n_tickets, wire.pointee.tickets) = arena.list(lease.tickets)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__LeaseRecall>) throws(BatonError) {
+    lease = LeaseTickets(
+      tickets: try unsafe Field.list(
+        wire.pointee.n_tickets, wire.pointee.tickets, "LeaseRecall.tickets",
+        maximum: WireLimits.maximumTicketsPerLease))
+  }
+}
+
 extension LeaseTickets: @unsafe WireConvertible {
   func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__LeaseRelease> {
     let wire = unsafe arena.make(baton__v1__lease_release__init)

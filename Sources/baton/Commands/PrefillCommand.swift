@@ -16,9 +16,12 @@ package struct PrefillCommand: EngineCommand {
   @OptionGroup var engine: EngineOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var prefill: PrefillOptions
+  @OptionGroup var lending: LendingOptions
   @OptionGroup var common: CommonOptions
 
   package init() {}
 
-  package var given: GivenSettings { engine.given + model.given + prefill.given + common.given }
+  package var given: GivenSettings {
+    engine.given + model.given + prefill.given + lending.given + common.given
+  }
 }

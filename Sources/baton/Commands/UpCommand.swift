@@ -21,6 +21,7 @@ package struct UpCommand: SettingsCommand {
   @OptionGroup var fleet: FleetOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var prefill: PrefillOptions
+  @OptionGroup var lending: LendingOptions
   @OptionGroup var decode: DecodeOptions
   @OptionGroup var edge: EdgeOptions
   @OptionGroup var common: CommonOptions
@@ -28,7 +29,8 @@ package struct UpCommand: SettingsCommand {
   package init() {}
 
   package var given: GivenSettings {
-    fleet.given + model.given + prefill.given + decode.given + edge.given + common.given
+    fleet.given + model.given + prefill.given + lending.given + decode.given + edge.given
+      + common.given
   }
 
   package func run() async throws {

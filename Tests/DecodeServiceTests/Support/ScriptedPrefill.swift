@@ -6,6 +6,7 @@ import KVPool
 import Logging
 import Migration
 import NIOPosix
+import Synchronization
 
 /// A prefill engine in the hands of a test: its pool, its link and the KV in it are real, and what
 /// it answers to a claim is the test's.
@@ -21,6 +22,11 @@ final class ScriptedPrefill: ControlHandler {
   let answer: [TokenID]
   private let migration: MigrationBackend
   private let identity: LocalIdentity
+  /// The decode engine's connection, once it has opened a link.
+  let connection = Mutex<ControlConnection?>(nil)
+  /// Ends when the ticket is released.
+  let released: AsyncStream<Void>
+  private let releasing: AsyncStream<Void>.Continuation
   private let progress: @Sendable (ScriptedPrefill) -> [PrefillProgress]
 
   static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -64,6 +70,16 @@ final class ScriptedPrefill: ControlHandler {
         bootID: "", processID: 1, addresses: [address], ranks: 1),
       options: ControlOptions())
     self.progress = progress
+    (released, releasing) = AsyncStream.makeStream()
+  }
+
+  /// Asks for the blocks of these tickets.
+  func recall(_ tickets: [TicketID]) async throws -> Message {
+    guard let connection = connection.withLock({ $0 }) else {
+      throw BatonError(.unavailable, "decode has opened no link")
+    }
+    return try await connection.request(
+      .leaseRecall(LeaseTickets(tickets: tickets)), within: .seconds(30))
   }
 
   /// Everything at once, and the right first token.
@@ -107,6 +123,7 @@ final class ScriptedPrefill: ControlHandler {
         for region in MemoryRegion.shared(pool) {
           try migration.registerMemoryRegion(region, link: open.link)
         }
+        self.connection.withLock { $0 = connection }
         let endpoint = try migration.endpointInfo(link: open.link)
         reply.send(.linkOpened(LinkOpened(endpoints: [endpoint])), last: true)
       case .ticketClaim:
@@ -114,6 +131,9 @@ final class ScriptedPrefill: ControlHandler {
         for (index, each) in all.enumerated() {
           reply.send(.prefillProgress(each), last: index == all.count - 1)
         }
+      case .leaseRelease(let tickets):
+        reply.send(.acknowledged, last: true)
+        if tickets.tickets.contains(ticket.id) { releasing.finish() }
       default:
         reply.send(.acknowledged, last: true)
       }

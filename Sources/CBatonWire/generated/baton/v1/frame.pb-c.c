@@ -7,7 +7,7 @@
 #endif
 
 #include "baton/v1/frame.pb-c.h"
-static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[29] =
+static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[30] =
 {
   { "MESSAGE_TYPE_UNSPECIFIED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_UNSPECIFIED", 0 },
   { "MESSAGE_TYPE_HELLO", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_HELLO", 1 },
@@ -38,11 +38,12 @@ static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[2
   { "MESSAGE_TYPE_PREFILL_PROGRESS", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_PREFILL_PROGRESS", 68 },
   { "MESSAGE_TYPE_LEASE_RENEW", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RENEW", 69 },
   { "MESSAGE_TYPE_LEASE_RELEASE", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RELEASE", 70 },
+  { "MESSAGE_TYPE_LEASE_RECALL", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RECALL", 71 },
 };
 static const ProtobufCIntRange baton__v1__message_type__value_ranges[] = {
-{0, 0},{8, 4},{32, 10},{48, 14},{64, 22},{0, 29}
+{0, 0},{8, 4},{32, 10},{48, 14},{64, 22},{0, 30}
 };
-static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[29] =
+static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[30] =
 {
   { "MESSAGE_TYPE_ACKNOWLEDGED", 6 },
   { "MESSAGE_TYPE_CANCEL", 5 },
@@ -51,6 +52,7 @@ static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_nam
   { "MESSAGE_TYPE_ERROR", 4 },
   { "MESSAGE_TYPE_GENERATE_REQUEST", 18 },
   { "MESSAGE_TYPE_HELLO", 1 },
+  { "MESSAGE_TYPE_LEASE_RECALL", 29 },
   { "MESSAGE_TYPE_LEASE_RELEASE", 28 },
   { "MESSAGE_TYPE_LEASE_RENEW", 27 },
   { "MESSAGE_TYPE_LINK_OPEN", 23 },
@@ -81,9 +83,9 @@ const ProtobufCEnumDescriptor baton__v1__message_type__descriptor =
   "MessageType",
   "Baton__V1__MessageType",
   "baton.v1",
-  29,
+  30,
   baton__v1__message_type__enum_values_by_number,
-  29,
+  30,
   baton__v1__message_type__enum_values_by_name,
   5,
   baton__v1__message_type__value_ranges,

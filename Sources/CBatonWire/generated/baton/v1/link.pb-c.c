@@ -457,6 +457,51 @@ void   baton__v1__lease_release__free_unpacked
   assert(message->base.descriptor == &baton__v1__lease_release__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__lease_recall__init
+                     (Baton__V1__LeaseRecall         *message)
+{
+  static const Baton__V1__LeaseRecall init_value = BATON__V1__LEASE_RECALL__INIT;
+  *message = init_value;
+}
+size_t baton__v1__lease_recall__get_packed_size
+                     (const Baton__V1__LeaseRecall *message)
+{
+  assert(message->base.descriptor == &baton__v1__lease_recall__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__lease_recall__pack
+                     (const Baton__V1__LeaseRecall *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__lease_recall__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__lease_recall__pack_to_buffer
+                     (const Baton__V1__LeaseRecall *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__lease_recall__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__LeaseRecall *
+       baton__v1__lease_recall__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__LeaseRecall *)
+     protobuf_c_message_unpack (&baton__v1__lease_recall__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__lease_recall__free_unpacked
+                     (Baton__V1__LeaseRecall *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__lease_recall__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor baton__v1__link_prepare__field_descriptors[2] =
 {
   {
@@ -965,5 +1010,43 @@ const ProtobufCMessageDescriptor baton__v1__lease_release__descriptor =
   baton__v1__lease_release__field_indices_by_name,
   1,  baton__v1__lease_release__number_ranges,
   (ProtobufCMessageInit) baton__v1__lease_release__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__lease_recall__field_descriptors[1] =
+{
+  {
+    "tickets",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__LeaseRecall, n_tickets),
+    offsetof(Baton__V1__LeaseRecall, tickets),
+    &baton__v1__ticket_id__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__lease_recall__field_indices_by_name[] = {
+  0,   /* field[0] = tickets */
+};
+static const ProtobufCIntRange baton__v1__lease_recall__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__lease_recall__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.LeaseRecall",
+  "LeaseRecall",
+  "Baton__V1__LeaseRecall",
+  "baton.v1",
+  sizeof(Baton__V1__LeaseRecall),
+  1,
+  baton__v1__lease_recall__field_descriptors,
+  baton__v1__lease_recall__field_indices_by_name,
+  1,  baton__v1__lease_recall__number_ranges,
+  (ProtobufCMessageInit) baton__v1__lease_recall__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

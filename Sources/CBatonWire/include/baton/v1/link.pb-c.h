@@ -26,6 +26,7 @@ typedef struct Baton__V1__TicketClaim Baton__V1__TicketClaim;
 typedef struct Baton__V1__PrefillProgress Baton__V1__PrefillProgress;
 typedef struct Baton__V1__LeaseRenew Baton__V1__LeaseRenew;
 typedef struct Baton__V1__LeaseRelease Baton__V1__LeaseRelease;
+typedef struct Baton__V1__LeaseRecall Baton__V1__LeaseRecall;
 
 
 /* --- enums --- */
@@ -199,6 +200,17 @@ struct  Baton__V1__LeaseRelease
 };
 #define BATON__V1__LEASE_RELEASE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__lease_release__descriptor) \
+    , 0,NULL }
+
+
+struct  Baton__V1__LeaseRecall
+{
+  ProtobufCMessage base;
+  size_t n_tickets;
+  Baton__V1__TicketID **tickets;
+};
+#define BATON__V1__LEASE_RECALL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__lease_recall__descriptor) \
     , 0,NULL }
 
 
@@ -392,6 +404,25 @@ Baton__V1__LeaseRelease *
 void   baton__v1__lease_release__free_unpacked
                      (Baton__V1__LeaseRelease *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__LeaseRecall methods */
+void   baton__v1__lease_recall__init
+                     (Baton__V1__LeaseRecall         *message);
+size_t baton__v1__lease_recall__get_packed_size
+                     (const Baton__V1__LeaseRecall   *message);
+size_t baton__v1__lease_recall__pack
+                     (const Baton__V1__LeaseRecall   *message,
+                      uint8_t             *out);
+size_t baton__v1__lease_recall__pack_to_buffer
+                     (const Baton__V1__LeaseRecall   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__LeaseRecall *
+       baton__v1__lease_recall__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__lease_recall__free_unpacked
+                     (Baton__V1__LeaseRecall *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Baton__V1__LinkPrepare_Closure)
@@ -424,6 +455,9 @@ typedef void (*Baton__V1__LeaseRenew_Closure)
 typedef void (*Baton__V1__LeaseRelease_Closure)
                  (const Baton__V1__LeaseRelease *message,
                   void *closure_data);
+typedef void (*Baton__V1__LeaseRecall_Closure)
+                 (const Baton__V1__LeaseRecall *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -440,6 +474,7 @@ extern const ProtobufCMessageDescriptor baton__v1__ticket_claim__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__lease_renew__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__lease_release__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__lease_recall__descriptor;
 
 PROTOBUF_C__END_DECLS
 
