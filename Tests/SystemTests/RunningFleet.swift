@@ -122,7 +122,7 @@ final class RunningFleet: Sendable {
     }
   }
 
-  private func curl(_ arguments: [String]) throws -> ChildProcess {
+  func curl(_ arguments: [String]) throws -> ChildProcess {
     try ChildProcess(
       "/usr/bin/curl",
       ["-sS", "--max-time", "120", "-H", "Content-Type: application/json"] + arguments)
