@@ -132,11 +132,13 @@ actor LinkTable {
     Task {
       await link.connection.waitUntilClosed()
       if links[link.engine]?.id == link.id { links[link.engine] = nil }
+      let hasEnded = host.migration.peerHasEnded(link: link.id)
       host.migration.disconnect(link: link.id)
       host.logger.warning(
         "link lost",
         metadata: [
           "link": "\(link.id)", "prefill": "\(link.engine)",
+          "process": hasEnded ? "ended" : "unknown",
           "reason": "\(link.connection.closeReason?.message ?? "")",
         ])
     }

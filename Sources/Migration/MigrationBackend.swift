@@ -162,6 +162,10 @@ package final class MigrationBackend: Sendable {
   /// tell by, and a kernel may lack what it takes.
   package func watchesPeer(of link: LinkID) -> Bool { transport.watchesPeer(of: link) }
 
+  /// Whether it is known that the process at the other end of the link has ended, and not only a
+  /// connection to it.
+  package func peerHasEnded(link: LinkID) -> Bool { transport.peerHasEnded(of: link) }
+
   /// What the link reads the peer with, for who goes on after the link has ended.
   func connection(of link: LinkID) throws(BatonError) -> any TransportConnection {
     try connected(link).0

@@ -34,6 +34,9 @@ protocol Transport: Sendable {
   /// Whether `onPeerDeath` will be called if the peer of a link dies now.
   func watchesPeer(of link: LinkID) -> Bool
 
+  /// Whether the transport knows that the process at the other end of a link has ended.
+  func peerHasEnded(of link: LinkID) -> Bool
+
   /// Takes back what `endpointInfo` gave out for a link, and what `connect` learned of its peer.
   func withdraw(link: LinkID)
 

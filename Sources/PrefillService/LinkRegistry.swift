@@ -85,11 +85,13 @@ final class LinkRegistry: Sendable {
       return closed
     }
     for link in closed {
+      let hasEnded = host.migration.peerHasEnded(link: link)
       host.migration.disconnect(link: link)
       host.logger.info(
         "link closed",
         metadata: [
           "link": "\(link)", "decode": "\(connection.remote.engine)",
+          "process": hasEnded ? "ended" : "unknown",
           "reason": "\(connection.closeReason?.message ?? "")",
         ])
     }

@@ -64,7 +64,7 @@ struct DescriptorClientTests {
     #expect(code == answer.expectedCode)
     #expect(
       try request.withLock { try $0?.get() }
-        == Server.message(
+        == descriptorMessage(
           status: 0, decode.engine, decode.incarnation, word: 0, token: Self.token))
     // The server lets go of the words when it has answered.
     if answer == .rightWord { for await _ in deaths {} }
@@ -88,29 +88,20 @@ struct DescriptorClientTests {
         name: "@baton-test-" + Hexadecimal.string(UInt64.random(in: 0...UInt64.max)), backlog: 1)
     }
 
-    static func message(
-      status: UInt8, _ engine: EngineID, _ incarnation: Incarnation, word: UInt8 = 255,
-      token: [UInt8] = []
-    ) -> [UInt8] {
-      let name = Array(engine.name.utf8)
-      let number = (0..<8).map { UInt8(truncatingIfNeeded: incarnation.rawValue >> (8 * $0)) }
-      return Array("BTND".utf8) + [1, status, UInt8(name.count), word] + number + token + name
-    }
-
     /// Returns the request.
     func serve(_ answer: Answer) throws(BatonError) -> [UInt8] {
       let socket = try listener.accept()
       var buffer = [UInt8](repeating: 0, count: 256)
       let count = try socket.receive(into: &buffer).count
-      let granted = Self.message(status: 0, engine, incarnation)
+      let granted = descriptorMessage(status: 0, engine, incarnation)
       switch answer {
       case .nothing: break
       case .garbage: try socket.send([UInt8](repeating: 0xBA, count: 40))
       case .tooLong: try socket.send(granted + [UInt8](repeating: 0, count: 4_096))
-      case .unknownStatus: try socket.send(Self.message(status: 9, engine, incarnation))
-      case .tokenUnknown: try socket.send(Self.message(status: 1, engine, incarnation))
+      case .unknownStatus: try socket.send(descriptorMessage(status: 9, engine, incarnation))
+      case .tokenUnknown: try socket.send(descriptorMessage(status: 1, engine, incarnation))
       case .otherEngine:
-        let other = Self.message(status: 0, try EngineID("prefill-1"), incarnation)
+        let other = descriptorMessage(status: 0, try EngineID("prefill-1"), incarnation)
         try socket.send(other, passing: try memory(pages: 2, seals: .readOnlyForPeers))
       case .noDescriptor: try socket.send(granted)
       case .shortMemory:
@@ -130,14 +121,14 @@ struct DescriptorClientTests {
       let isHeld = answer != .wordThatNobodyHolds
       if isHeld { try words.hold() }
       defer { if isHeld { words.letGo() } }
-      let granted = Self.message(status: 0, engine, incarnation, word: 3)
+      let granted = descriptorMessage(status: 0, engine, incarnation, word: 3)
       try socket.send(granted, passing: try memory(pages: 2, seals: .readOnlyForPeers))
       switch answer {
       case .wordsNotSent: return
       case .wordsThatCanShrink:
         try socket.send(granted, passing: try memory(pages: 1, seals: [.grow]))
       case .otherWord:
-        let other = Self.message(status: 0, engine, incarnation, word: 4)
+        let other = descriptorMessage(status: 0, engine, incarnation, word: 4)
         try socket.send(other, passing: words.file)
       default: try socket.send(granted, passing: words.file)
       }

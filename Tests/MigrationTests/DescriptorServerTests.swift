@@ -136,6 +136,28 @@ struct DescriptorServerTests {
     #expect(await offer.fetchError(from: offer.decode, expecting: offer.prefill) == nil)
   }
 
+  @Test(
+    "A liveness word that is not sent, not held or could be shrunk is refused, and costs the token",
+    arguments: [nil, [], .readOnlyForPeers] as [SharedMemoryFile.Seals?])
+  func badLivenessWord(seals: SharedMemoryFile.Seals?) async throws {
+    let offer = try Offer()
+    let file = try seals.map { seals in
+      let file = try SharedMemoryFile.create(name: "test", length: SystemMemory.pageBytes)
+      try file.add(seals)
+      return file
+    }
+    let client = try SilentClient(offer.endpoint.socketName)
+    let decode = offer.decode
+    let answer = try client.ask(
+      descriptorMessage(
+        status: 0, decode.engine, decode.incarnation, word: 7, token: offer.endpoint.token),
+      passing: file)
+    #expect(answer == descriptorMessage(status: 3, offer.prefill.engine, offer.prefill.incarnation))
+    let error = await offer.fetchError(from: decode, expecting: offer.prefill)
+    #expect(error?.code == .unauthenticated)
+    #expect(!offer.prefill.backend.watchesPeer(of: offer.link))
+  }
+
   @Test("When the backend is gone nobody listens any more")
   func closes() async throws {
     var offer: Offer? = try Offer()
@@ -155,5 +177,15 @@ struct DescriptorServerTests {
     }
 
     func send(_ message: [UInt8]) throws(BatonError) { try socket.send(message) }
+
+    /// Returns the answer, whose descriptor is not kept.
+    func ask(
+      _ message: [UInt8], passing file: SharedMemoryFile?
+    ) throws(BatonError) -> [UInt8] {
+      try socket.send(message, passing: file)
+      var buffer = [UInt8](repeating: 0, count: 256)
+      let count = try socket.receive(into: &buffer).count
+      return Array(buffer[..<count])
+    }
   }
 }

@@ -156,3 +156,13 @@ final class ForeignMemory: Sendable {
       sharing: .file(file, offset: ByteCount(offset)), owner: self)
   }
 }
+
+/// What one side of a descriptor socket says, in bytes that are written out here.
+func descriptorMessage(
+  status: UInt8, _ engine: EngineID, _ incarnation: Incarnation, word: UInt8 = 255,
+  token: [UInt8] = []
+) -> [UInt8] {
+  let name = Array(engine.name.utf8)
+  let number = (0..<8).map { UInt8(truncatingIfNeeded: incarnation.rawValue >> (8 * $0)) }
+  return Array("BTND".utf8) + [1, status, UInt8(name.count), word] + number + token + name
+}

@@ -1,7 +1,9 @@
 import ControlProtocol
+import Glibc
 import KVCore
 import KVPool
 import Migration
+import Platform
 import Synchronization
 import Testing
 
@@ -31,8 +33,8 @@ struct LivenessTests {
     let decodeDied = Call()
     let link = LinkID.random()
 
-    init() async throws {
-      let (prefill, decode) = (try Side("prefill-0"), try Side("decode-0"))
+    init(decode given: Side? = nil) async throws {
+      let (prefill, decode) = (try Side("prefill-0"), try given ?? Side("decode-0"))
       let pool = try KVPool(geometry: smallGeometry, blockCount: 2)
       try prefill.backend.initialize(
         link: link, remote: decode.engine, remoteIncarnation: decode.incarnation,
@@ -92,5 +94,86 @@ struct LivenessTests {
     try await decode.backend.connect(
       link: pair.link, remote: try prefill.backend.endpointInfo(link: pair.link))
     #expect(decode.backend.watchesPeer(of: pair.link))
+  }
+
+  @Test("A peer that wakes for nothing loses its own signal, and its death is not told by it")
+  func idleWakes() async throws {
+    let decode = try Side("decode-0")
+    let player = try Player()
+    let link = LinkID.random()
+    let death = Call()
+    try decode.backend.initialize(
+      link: link, remote: player.engine, remoteIncarnation: player.incarnation,
+      onPeerDeath: death.note)
+    let thread = try PlatformThread.start(name: "player") { player.serve() }
+    try await decode.backend.connect(
+      link: link, remote: .sharedMemory(player.endpoint))
+    #expect(decode.backend.watchesPeer(of: link))
+    while decode.backend.watchesPeer(of: link) { player.wake() }
+    player.mayEnd.advance()
+    thread.join()
+    // Another link's death comes through the same thread, and so after anything of this one.
+    let other = try await Pair(decode: decode)
+    other.prefill = nil
+    await other.prefillDied.wait()
+    #expect(death.count.withLock { $0 } == 0)
+    #expect(!decode.backend.peerHasEnded(link: link))
+  }
+
+  /// A prefill engine that serves one link and then plays with its liveness word.
+  private final class Player: Sendable {
+    let engine: EngineID
+    let incarnation = Incarnation.random()
+    let mayEnd = WakeWord()
+    private let listener: UnixListener
+    private let words: LivenessWords
+    private let mapping: SharedMapping
+
+    init() throws {
+      engine = try EngineID("prefill-0")
+      listener = try UnixListener(
+        name: "@baton-test-" + Hexadecimal.string(UInt64.random(in: 0...UInt64.max)), backlog: 1)
+      words = try LivenessWords()
+      mapping = try SharedMapping(of: words.file, access: .readOnly)
+    }
+
+    var endpoint: SharedMemoryEndpoint {
+      SharedMemoryEndpoint(
+        socketName: listener.name, token: [UInt8](1...16),
+        regions: [RegionInfo(key: RegionKey(0), length: SystemMemory.pageBytes)])
+    }
+
+    /// Holds the words, answers one request, and lets go when it may.
+    func serve() {
+      do throws(BatonError) {
+        try words.hold()
+        let memory = try SharedMemoryFile.create(name: "test", length: SystemMemory.pageBytes)
+        try SharedMapping(of: memory, access: .readWrite).populate()
+        try memory.add(.readOnlyForPeers)
+        let socket = try listener.accept()
+        var buffer = [UInt8](repeating: 0, count: 256)
+        _ = try socket.receive(into: &buffer).count
+        let answer = descriptorMessage(status: 0, engine, incarnation, word: 0)
+        try socket.send(answer, passing: memory)
+        try socket.send(answer, passing: words.file)
+      } catch {
+        Issue.record(error)
+      }
+      while mayEnd.value == 0 { _ = mayEnd.wait(while: 0) }
+      words.letGo()
+    }
+
+    /// futex(2) FUTEX_WAKE of the first word: syscall(2) is variadic, which Swift does not call.
+    func wake() {
+      typealias Call = @convention(c) (Int, UInt, Int, Int, Int, Int, Int) -> Int
+      #if arch(x86_64)
+        let number = 202
+      #else
+        let number = 98
+      #endif
+      guard let symbol = unsafe dlsym(nil, "syscall") else { return }
+      let call = unsafe unsafeBitCast(symbol, to: Call.self)
+      _ = call(number, mapping.address, 1, 1, 0, 0, 0)
+    }
   }
 }

@@ -42,6 +42,14 @@ final class LivenessMonitor: Sendable {
     service.state.withLock { $0.canWait && $0.links[link]?.peer != nil }
   }
 
+  /// Whether the word of a link's peer says that its process has ended, told already or not.
+  func hasEnded(_ link: LinkID) -> Bool {
+    service.state.withLock { state in
+      guard let watch = state.links[link] else { return false }
+      return watch.isTold || watch.peer?.isLost ?? false
+    }
+  }
+
   /// No longer waits for the word of a link's peer.
   func unwatch(_ link: LinkID) { service.change { $0[link]?.peer = nil } }
 
@@ -71,6 +79,7 @@ private final class Service: Sendable {
     let ownWord: UInt8?
     let onDeath: @Sendable () -> Void
     var peer: PeerLivenessWord?
+    var isTold = false
     /// Wake-ups for a word that had not changed: nobody but a peer that plays makes many.
     var idleWakes = 0
   }
@@ -129,6 +138,7 @@ private final class Service: Sendable {
     let onDeath: (@Sendable () -> Void)? = state.withLock { state in
       guard let watch = state.links[link], watch.peer === peer else { return nil }
       state.links[link]?.peer = nil
+      state.links[link]?.isTold = true
       return watch.onDeath
     }
     onDeath?()

@@ -87,6 +87,8 @@ final class SharedMemoryTransport: Transport {
 
   func watchesPeer(of link: LinkID) -> Bool { liveness.isWatching(link) }
 
+  func peerHasEnded(of link: LinkID) -> Bool { liveness.hasEnded(link) }
+
   func withdraw(link: LinkID) {
     server.withdraw(link: link)
     liveness.unwatch(link)
