@@ -67,13 +67,14 @@ extension DecodeLoop {
     sequences[index].ownBlocks += room
     sequences[index].blocks.replaceSubrange(0..<borrowed.count, with: host.addresses(of: room))
     sequences[index].borrowed = nil
-    leases.release(borrowed.ticket, on: borrowed.link)
+    // Told before prefill is, so that what follows from the release is logged after it.
     host.logger.info(
       "borrowed blocks copied home",
       metadata: [
         "request": "\(sequences[index].request)", "blocks": "\(borrowed.count)",
         "from": "\(borrowed.link.engine)",
       ])
+    leases.release(borrowed.ticket, on: borrowed.link)
     // The last of a dead engine's blocks takes its memory with it, and unmapping takes time.
     copier.post { withExtendedLifetime(borrowed) {} }
   }
