@@ -312,18 +312,3 @@ uint64_t clinux_stamp_load(const clinux_block_line *line)
 {
     return __atomic_load_n(&line->stamp, __ATOMIC_ACQUIRE);
 }
-
-size_t clinux_stamps_match(const clinux_block_line *lines, const uint64_t *expected, size_t count)
-{
-    size_t index = 0;
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    while (index < count) {
-        uint64_t stamp = expected[index];
-        if (stamp == 0 || (stamp & 1) != 0
-            || __atomic_load_n(&lines[index].stamp, __ATOMIC_ACQUIRE) != stamp)
-            break;
-        ++index;
-    }
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return index;
-}

@@ -6,6 +6,9 @@ import Platform
 package final class PeerPool: Sendable {
   package let layout: PoolLayout
   private let memory: PeerMemory
+  /// How far ahead of the check lines are fetched: about the latency of memory, over the time that
+  /// checking one line takes.
+  private static let rangesAhead = 16
   // Beside `layout`, because checking thousands of blocks must not copy it for each.
   private let blockCount: Int
   private let blockBytes: Int
@@ -42,6 +45,19 @@ package final class PeerPool: Sendable {
     return memory.address + UInt(Int(block.rawValue) * blockBytes)
   }
 
+  /// Lends the memory of block `block` as words, to be read between two checks of its stamp. The
+  /// block's length must be a multiple of eight bytes.
+  package func withWords<Result>(
+    of block: BlockIndex, _ body: (Span<UInt64>) -> Result
+  ) -> Result {
+    precondition(Int(block.rawValue) < blockCount, "a block of the peer's pool")
+    precondition(blockBytes % MemoryLayout<UInt64>.size == 0, "a block of whole words")
+    let first = unsafe (memory.base + Int(block.rawValue) * blockBytes)
+      .assumingMemoryBound(to: UInt64.self)
+    let words = unsafe Span(_unsafeStart: first, count: blockBytes / MemoryLayout<UInt64>.size)
+    return body(words)
+  }
+
   /// The first range that is not inside the pool, or nil.
   package func firstOutside(of ranges: [BlockRange]) -> BlockRange? {
     ranges.first { $0.end > blockCount }
@@ -58,7 +74,12 @@ package final class PeerPool: Sendable {
       .assumingMemoryBound(to: clinux_block_line.self)
     var checked = 0
     return unsafe stamps.withUnsafeBufferPointer { stamps in
-      for range in ranges {
+      for (place, range) in ranges.enumerated() {
+        // The lines of blocks that lie apart are nothing that a processor foresees.
+        if place + Self.rangesAhead < ranges.count {
+          let ahead = ranges[place + Self.rangesAhead].first.rawValue
+          unsafe clinux_prefetch(firstLine + Int(ahead))
+        }
         precondition(range.end <= blockCount, "blocks are checked against the pool before")
         let count = min(Int(range.count), stamps.count - checked)
         guard count > 0, let expected = stamps.baseAddress else { continue }

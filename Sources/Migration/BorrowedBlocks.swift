@@ -45,13 +45,22 @@ package struct BorrowedBlocks: Sendable {
   /// Where each block lies in this process; to be read only.
   package var addresses: [UInt] {
     let blockBytes = UInt(pool.layout.geometry.blockBytes.rawValue)
-    var result: [UInt] = []
-    result.reserveCapacity(stamps.count)
-    for range in blocks where range.count > 0 {
-      let first = pool.address(of: range.first)
-      for place in 0..<UInt(range.count) { result.append(first + place * blockBytes) }
+    let start = pool.address(of: BlockIndex(0))
+    // There are as many stamps as blocks. Appending would look at the capacity for each.
+    return unsafe Array(unsafeUninitializedCapacity: stamps.count) { addresses, count in
+      for range in blocks {
+        let first = start + UInt(range.first.rawValue) * blockBytes
+        for place in 0..<Int(range.count) {
+          unsafe addresses[count] = first + UInt(place) * blockBytes
+          count += 1
+        }
+      }
     }
-    return result
+  }
+
+  /// Lends each block as words, in the sequence's order; as long as `body` returns true.
+  package func forEachBlock(_ body: (Span<UInt64>) -> Bool) {
+    for block in blocks.lazy.flatMap(\.blocks) where !pool.withWords(of: block, body) { return }
   }
 
   /// The place in `stamps` of the first block that is not the sequence's any more, or nil. One

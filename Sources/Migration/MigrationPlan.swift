@@ -36,15 +36,24 @@ struct MigrationPlan: Sendable {
     checks: BlockChecks? = nil
   ) throws(BatonError) {
     self.checks = checks
+    reads.reserveCapacity(batch.count)
+    // Looked up only where the key changes: a batch may be thousands of pieces of one region.
+    var key: RegionKey?
+    var address: UInt = 0
+    var targetLength = ByteCount.zero
+    var sourceLength = ByteCount.zero
     for (index, item) in batch.enumerated() {
-      guard let target = local[item.region], let address = target.address else {
-        throw Self.refusal(index, item, "this side has no writable region of that key")
+      if key != item.region {
+        guard let target = local[item.region], let start = target.address else {
+          throw Self.refusal(index, item, "this side has no writable region of that key")
+        }
+        guard let source = remote[item.region] else {
+          throw Self.refusal(index, item, "the peer has no region of that key")
+        }
+        (key, address, targetLength, sourceLength) = (item.region, start, target.length, source)
       }
-      guard let sourceLength = remote[item.region] else {
-        throw Self.refusal(index, item, "the peer has no region of that key")
-      }
-      guard Self.fits(item.targetOffset, item.length, in: target.length) else {
-        throw Self.refusal(index, item, "this side's region has \(target.length.rawValue) bytes")
+      guard Self.fits(item.targetOffset, item.length, in: targetLength) else {
+        throw Self.refusal(index, item, "this side's region has \(targetLength.rawValue) bytes")
       }
       guard Self.fits(item.sourceOffset, item.length, in: sourceLength) else {
         throw Self.refusal(index, item, "the peer's region has \(sourceLength.rawValue) bytes")

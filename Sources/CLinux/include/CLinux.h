@@ -111,9 +111,30 @@ uint64_t clinux_stamp_load(const clinux_block_line *_Nonnull line);
  * Reader, before and after the data: how many of the lines, from the first on, have the expected
  * final stamp; `count` if all. An expected stamp that is odd or 0 never matches. The acquire
  * fences keep the reads of the data on their side of the check.
+ *
+ * In the header, because a sequence of blocks that lie apart is as many calls.
  */
-size_t clinux_stamps_match(const clinux_block_line *_Nonnull lines,
-                           const uint64_t *_Nonnull expected, size_t count);
+static inline size_t clinux_stamps_match(const clinux_block_line *_Nonnull lines,
+                                         const uint64_t *_Nonnull expected, size_t count)
+{
+    size_t index = 0;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    while (index < count) {
+        uint64_t stamp = expected[index];
+        if (stamp == 0 || (stamp & 1) != 0
+            || __atomic_load_n(&lines[index].stamp, __ATOMIC_ACQUIRE) != stamp)
+            break;
+        ++index;
+    }
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return index;
+}
+
+/* Brings a line nearer that will be read soon; any address will do. */
+static inline void clinux_prefetch(const clinux_block_line *_Nonnull line)
+{
+    __builtin_prefetch(line);
+}
 
 /*
  * Words of shared memory that the kernel marks when the thread that holds them ends, however it

@@ -10,8 +10,12 @@ package enum MemoryCopy {
     _ plan: MigrationPlan, from start: (RegionKey) throws(BatonError) -> UInt
   ) throws(BatonError) -> BlockMismatch? {
     var checked = 0
+    // Asked for only where the region changes: a plan may be thousands of reads of one.
+    var region: RegionKey?
+    var base: UInt = 0
     for read in plan.reads {
-      let source = try start(read.region) + UInt(read.sourceOffset)
+      if region != read.region { (region, base) = (read.region, try start(read.region)) }
+      let source = base + UInt(read.sourceOffset)
       guard let checks = plan.checks else {
         copy(
           from: source, to: read.targetAddress, length: read.length,
