@@ -126,10 +126,14 @@ let package = Package(
         "KVCore", "ControlProtocol", "ControlTransport", "Tokenizer", "BatonRuntime", crypto,
         hummingbird, httpTypes, nioCore, nioHTTPTypes, nioPosix, logging, serviceLifecycle,
       ]),
+    library(
+      "Benchmarks",
+      ["KVCore", "Platform", "KVPool", "Migration", "ControlProtocol", subprocess, systemPackage]),
     .executableTarget(
       name: "baton",
       dependencies: [
-        "KVCore", "Platform", "ControlProtocol", "ControlWire", "ControlTransport", "BatonRuntime",
+        "KVCore", "Platform", "Benchmarks", "ControlProtocol", "ControlWire", "ControlTransport",
+        "BatonRuntime",
         "PrefillService",
         "DecodeService", "ProxyService", argumentParser, logging,
         nioCore, nioPosix, serviceLifecycle, subprocess, systemPackage,
@@ -169,6 +173,7 @@ let package = Package(
         "ProxyService",
         "Tokenizer", crypto, nioCore, nioPosix, logging, serviceLifecycle,
       ]),
+    tests("BenchmarksTests", ["KVCore", "Benchmarks"]),
     tests("CommandLineTests", ["baton", "BatonRuntime", argumentParser]),
     tests(
       "PrefillServiceTests", ["TestSupport", "KVCore", "KVPool", "Inference", "PrefillService"]),

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -114,6 +115,16 @@ void clinux_make_huge(void *address, size_t length, int writable, size_t page, s
             madvise((char *)address + offset, page, MADV_POPULATE_WRITE);
     }
     madvise(address, length, MADV_COLLAPSE);
+}
+
+int clinux_forbid_huge(void)
+{
+    return prctl(PR_SET_THP_DISABLE, 1L, 0L, 0L, 0L) < 0 ? -errno : 0;
+}
+
+int clinux_is_huge_forbidden(void)
+{
+    return prctl(PR_GET_THP_DISABLE, 0L, 0L, 0L, 0L) > 0;
 }
 
 int clinux_populate(void *address, size_t length, int writing, size_t page)

@@ -19,6 +19,9 @@ package struct PageReport: Hashable, Sendable, CustomStringConvertible {
     self.total = total
   }
 
+  /// One word: `4k`, `huge`, or `mixed` where a part is not huge.
+  package var name: String { kind == .base ? "4k" : huge < total ? "mixed" : "huge" }
+
   package var description: String {
     kind == .base ? "\(total) on \(kind.rawValue)" : "\(huge) of \(total) on \(kind.rawValue)"
   }

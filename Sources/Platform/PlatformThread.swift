@@ -51,6 +51,15 @@ package final class PlatformThread: Sendable {
     }
   }
 
+  /// The time that processors have spent on the calling thread, in the kernel too: clock_gettime(2)
+  /// `CLOCK_THREAD_CPUTIME_ID`, which counts nanoseconds where getrusage(2) rounds.
+  package static func processorTime() -> Duration {
+    var time = timespec()
+    // It fails for no clock that Linux has.
+    _ = unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+
   /// Blocks until the thread has ended. The second call and a call from the thread itself return
   /// at once.
   package func join() {

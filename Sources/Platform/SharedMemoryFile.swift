@@ -53,7 +53,9 @@ package final class SharedMemoryFile: Sendable {
     let huge = SystemMemory.hugePageBytes
     let whole = SystemMemory.roundUp(
       length, to: length < huge ? SystemMemory.pageBytes : huge)
-    if length >= huge, SystemMemory.freeHugePages() >= whole.rawValue / huge.rawValue {
+    if length >= huge, !SystemMemory.usesBasePagesOnly,
+      SystemMemory.freeHugePages() >= whole.rawValue / huge.rawValue
+    {
       // Others may take the free pages first, so a failure means shmem pages, not an error.
       if let file = try? create(name: name, wholeLength: whole, isHugetlb: true) { return file }
     }

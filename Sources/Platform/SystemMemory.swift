@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 package import KVCore
 
@@ -41,6 +42,16 @@ package enum SystemMemory {
     }
     return groups
   }
+
+  /// From now on all shared memory of this process is made and mapped on base pages, for example to
+  /// see what huge ones are worth.
+  ///
+  /// Throws what prctl(2) says.
+  package static func useBasePagesOnly() throws(BatonError) {
+    _ = try check(clinux_forbid_huge(), "prctl PR_SET_THP_DISABLE", "this process")
+  }
+
+  static var usesBasePagesOnly: Bool { clinux_is_huge_forbidden() > 0 }
 
   /// Reserved huge pages that nobody uses (Documentation/admin-guide/mm/hugetlbpage.rst); 0 where
   /// the kernel has none.

@@ -24,7 +24,7 @@ package struct Baton: AsyncParsableCommand {
     version: BatonVersion.current,
     subcommands: [
       UpCommand.self, PrefillCommand.self, DecodeCommand.self, HybridCommand.self,
-      ProxyCommand.self, GenerateCommand.self, WireCommand.self,
+      ProxyCommand.self, GenerateCommand.self, WireCommand.self, BenchCommand.self,
     ])
 
   package init() {}

@@ -49,6 +49,13 @@ void clinux_make_huge(void *_Nonnull address, size_t length, int writable, size_
                       size_t huge);
 
 /*
+ * prctl(2) PR_SET_THP_DISABLE and PR_GET_THP_DISABLE: variadic. The first lets the process have no
+ * transparent huge page from now on, whatever is asked for.
+ */
+int clinux_forbid_huge(void);
+int clinux_is_huge_forbidden(void);
+
+/*
  * Makes every page present: MADV_POPULATE_READ or _WRITE (Linux 5.14), before that a touch of
  * each page. Where it can, it fails with an errno instead of a SIGBUS.
  */

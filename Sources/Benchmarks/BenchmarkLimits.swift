@@ -1,0 +1,17 @@
+import KVCore
+
+/// The named maximum of everything that a benchmark takes.
+enum BenchmarkLimits {
+  /// Rounds of one benchmark: so few at least that a median and its spread are there.
+  static let rounds = 10...2_000
+  /// How long rounds may begin.
+  static let seconds = 0.0...60.0
+  /// Migrations of one round where one takes no time worth speaking of beside a plain copy.
+  static let borrowsPerRound = 16
+  /// What the plain copies beside borrowing go to.
+  static let borrowTargetBytes = 256 << 20
+  /// What is left to the machine's other processes.
+  static let spareBytes = ByteCount.mebibytes(512)
+  /// Blocks of a pool are filled and checked word by word.
+  static let wordBytes = MemoryLayout<UInt64>.size
+}

@@ -1,0 +1,23 @@
+/// Times of the same thing done many times.
+package struct Samples: Sendable {
+  private var nanoseconds: [Int64] = []
+
+  package init() {}
+
+  package var count: Int { nanoseconds.count }
+
+  package mutating func add(_ duration: Duration) {
+    let (seconds, attoseconds) = duration.components
+    nanoseconds.append(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+  }
+
+  /// The smallest time that at least `fraction` of all are not above (nearest rank); nil of none.
+  ///
+  /// - Parameter fraction: above 0, at most 1.
+  package func percentile(_ fraction: Double) -> Duration? {
+    precondition(fraction > 0 && fraction <= 1, "a percentile is a part of the whole")
+    guard !nanoseconds.isEmpty else { return nil }
+    let rank = Int((fraction * Double(nanoseconds.count)).rounded(.up))
+    return .nanoseconds(nanoseconds.sorted()[max(rank, 1) - 1])
+  }
+}

@@ -1,0 +1,13 @@
+package import ArgumentParser
+
+package struct BenchCommand: AsyncParsableCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measures parts of Baton beside what this machine can do at best.",
+    discussion: """
+      baton bench migrate --mode borrow --tokens 2048
+      """,
+    subcommands: [MigrateBenchCommand.self, PoolOwnerCommand.self])
+
+  package init() {}
+}
