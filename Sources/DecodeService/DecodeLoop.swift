@@ -6,6 +6,7 @@ import KVCore
 import KVPool
 import Logging
 import Migration
+import Platform
 
 /// The thread that advances all sequences of one engine, a batch a step.
 ///
@@ -23,6 +24,8 @@ final class DecodeLoop {
   private var nextSerial: UInt64 = 0
   /// Where the next batch starts, so that more sequences than fit in one take turns.
   private var turn = 0
+  /// When the step that runs began; see `Node.monotonicMicroseconds`.
+  private var stepBegan: UInt64 = 0
   private var isStopping = false
 
   init(
@@ -84,6 +87,7 @@ final class DecodeLoop {
   /// Advances the sequences at these indices, which rise.
   private func step(_ batch: [Int]) {
     let slices = batch.map(slice(of:))
+    stepBegan = Node.monotonicMicroseconds()
     let logits: [Float]
     do {
       logits = try host.engine.forward(slices)
@@ -175,7 +179,15 @@ extension DecodeLoop {
       sequence.reply.finish(with: .tokenChunk(chunk))
       return .finished
     }
+    let drawn = Node.monotonicMicroseconds()
     sequence.reply.send(.tokenChunk(chunk))
+    if sequence.report != nil {
+      host.logger.info(
+        "first own token",
+        metadata: [
+          "request": "\(sequence.request)", "step_us": "\(drawn - stepBegan)", "at_us": "\(drawn)",
+        ])
+    }
     sequences[index].report = nil
     sequences[index].nextIndex += 1
     sequences[index].pending = tokens

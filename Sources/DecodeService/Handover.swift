@@ -7,6 +7,7 @@ import KVCore
 import KVPool
 import Logging
 import Migration
+import Platform
 
 /// Brings one sequence's KV from prefill to this engine: claims the ticket, follows prefill's
 /// progress, and leaves with KV that a step can use.
@@ -240,7 +241,7 @@ struct Handover: Sendable {
         "request": "\(request.request)", "from": "\(link.engine)", "mode": "\(mode)",
         "blocks": "\(report.blocks)", "moved": "\(geometry.blockBytes * movedBlocks)",
         "verified": "\(host.configuration.verify == .full ? movedBlocks : 0)",
-        "microseconds": "\(report.microseconds)",
+        "microseconds": "\(report.microseconds)", "at_us": "\(Node.monotonicMicroseconds())",
       ])
     let blocks =
       (prefix?.blocks.addresses ?? []).map { KVBlockAddress($0) } + host.addresses(of: own)

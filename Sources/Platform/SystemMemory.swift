@@ -68,6 +68,15 @@ package enum SystemMemory {
 
 /// What this node says about itself.
 package enum Node {
+  /// Microseconds of a clock that all processes of the node share and nobody sets:
+  /// clock_gettime(2) `CLOCK_MONOTONIC`.
+  package static func monotonicMicroseconds() -> UInt64 {
+    var time = timespec()
+    // It fails for no clock that Linux has.
+    _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000
+  }
+
   /// The id of this start of the kernel (random(4)), empty where it cannot be read.
   package static func bootID() -> String {
     SystemFile.line("/proc/sys/kernel/random/boot_id") ?? ""

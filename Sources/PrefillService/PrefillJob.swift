@@ -26,6 +26,8 @@ struct PrefillJob {
   var recalled: ContinuousClock.Instant?
   /// When the first chunk started.
   var started: ContinuousClock.Instant?
+  /// When the first token was drawn, on the node's clock; see `Node.monotonicMicroseconds`.
+  var completedAt: UInt64 = 0
 
   var tokens: [TokenID] { submission.request.tokens }
   var ticket: TicketID { submission.ticket }

@@ -5,6 +5,7 @@ import Inference
 import KVCore
 import KVPool
 import Logging
+import Platform
 
 /// The thread that reads prompts, chunk by chunk and one after the other, and owns the leases.
 ///
@@ -237,7 +238,10 @@ extension PrefillLoop {
     }
     precondition(
       job.checksums.values.count == finalBlocks, "the engine tells of every layer that it stores")
-    if end == job.tokens.count { job.completion = completion(of: job, logits: logits) }
+    if end == job.tokens.count {
+      job.completion = completion(of: job, logits: logits)
+      job.completedAt = Node.monotonicMicroseconds()
+    }
     jobs[ticket] = job
     if let follower = job.follower { tell(follower, job.progress(from: firstNew)) }
     if let completion = job.completion { settle(job, completion) }
@@ -268,7 +272,7 @@ extension PrefillLoop {
       metadata: [
         "request": "\(job.submission.request.request)", "tokens": "\(job.tokens.count)",
         "blocks": "\(job.stamps.count)", "queued_us": "\(completion.queuedMicroseconds)",
-        "computed_us": "\(completion.computedMicroseconds)",
+        "computed_us": "\(completion.computedMicroseconds)", "at_us": "\(job.completedAt)",
       ])
     if completion.finish != nil {
       revoke(job.ticket, because: BatonError(.cancelled, "the first token was the last"))

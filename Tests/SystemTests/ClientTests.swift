@@ -22,6 +22,24 @@ extension SystemTests {
     #expect(await fleet.stop() == 0)
   }
 
+  @Test("The log has a hand-over's time line, by a clock that both engines share")
+  func timeLine() async throws {
+    let fleet = try await RunningFleet([])
+    _ = try await fleet.complete(CompletionQuery(prompt: Self.prompts[5]))
+    var times: [Int] = []
+    for (engine, event) in [
+      ("prefill-0", " prefilled "), ("decode-0", " KV arrived "), ("decode-0", " first own token "),
+    ] {
+      let time = try await fleet.up.first { line -> Int? in
+        guard line.hasPrefix(engine), line.contains(event) else { return nil }
+        return line.firstMatch(of: /at_us=([0-9]+)/).flatMap { Int($0.1) }
+      }
+      times.append(time)
+    }
+    #expect(times == times.sorted())
+    #expect(await fleet.stop() == 0)
+  }
+
   @Test("The edge answers health, readiness, models and metrics, and shapes its errors")
   func edge() async throws {
     let fleet = try await RunningFleet([])
