@@ -128,7 +128,10 @@ let package = Package(
       ]),
     library(
       "Benchmarks",
-      ["KVCore", "Platform", "KVPool", "Migration", "ControlProtocol", subprocess, systemPackage]),
+      [
+        "KVCore", "Platform", "KVPool", "Migration", "ControlProtocol", "ControlWire",
+        "ControlTransport", logging, nioCore, nioPosix, subprocess, systemPackage,
+      ]),
     .executableTarget(
       name: "baton",
       dependencies: [

@@ -14,4 +14,11 @@ enum BenchmarkLimits {
   static let spareBytes = ByteCount.mebibytes(512)
   /// Blocks of a pool are filled and checked word by word.
   static let wordBytes = MemoryLayout<UInt64>.size
+  /// Batches of one message that is encoded and decoded.
+  static let codecBatches = 101
+  /// Rounds of round trips, in turns with the echo.
+  static let roundTripRounds = 11
+  /// Round trips of one round, for each that is on its way at once.
+  static let roundTripsPerRound = 1_000
+  static let tokenChunks = 200_000
 }

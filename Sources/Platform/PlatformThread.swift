@@ -60,6 +60,14 @@ package final class PlatformThread: Sendable {
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 
+  /// The same of all threads of the process, those that have ended among them
+  /// (`CLOCK_PROCESS_CPUTIME_ID`).
+  package static func processorTimeOfProcess() -> Duration {
+    var time = timespec()
+    _ = unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+
   /// Blocks until the thread has ended. The second call and a call from the thread itself return
   /// at once.
   package func join() {

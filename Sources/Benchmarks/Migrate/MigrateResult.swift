@@ -90,8 +90,9 @@ package struct MigrateResult: Sendable {
     return head + rows.map(Self.line).joined(separator: "\n")
   }
 
-  private static func line(_ cells: [String]) -> String {
-    let first = cells[0].padding(to: 24)
+  /// Cells in columns, the first of them to the left.
+  static func line(_ cells: [String]) -> String {
+    let first = cells[0].padding(to: 28)
     return cells.dropFirst().reduce(first) { line, cell in
       line + String(repeating: " ", count: max(1, 12 - cell.count)) + cell
     }

@@ -44,10 +44,8 @@ enum ClientIdentity {
     } catch let error as ExitCode {
       throw error
     } catch {
-      let error = BatonError(wrapping: error)
-      // What cannot be written to standard error has no better place to be reported.
-      try? FileHandle.standardError.write(contentsOf: Data("Error: \(error)\n".utf8))
-      throw ExitCode(ExitStatus(endedBy: error).rawValue)
+      throw CommandFailure.exit(
+        because: error, status: ExitStatus(endedBy: BatonError(wrapping: error)))
     }
   }
 }

@@ -6,8 +6,11 @@ package struct BenchCommand: AsyncParsableCommand {
     abstract: "Measures parts of Baton beside what this machine can do at best.",
     discussion: """
       baton bench migrate --mode borrow --tokens 2048
+      baton bench wire
       """,
-    subcommands: [MigrateBenchCommand.self, PoolOwnerCommand.self])
+    subcommands: [
+      MigrateBenchCommand.self, WireBenchCommand.self, PoolOwnerCommand.self, WirePeerCommand.self,
+    ])
 
   package init() {}
 }
