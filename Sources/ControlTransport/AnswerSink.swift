@@ -7,19 +7,6 @@ enum AnswerSink: Sendable {
   case single(PendingAnswer)
   case stream(AnswerBuffer)
 
-  /// Hands an answer on; false if nobody takes it any more.
-  func give(_ message: Message, cost: Int, isLast: Bool) -> Bool {
-    switch self {
-    case .single(let pending):
-      pending.resolve(.success(message))
-      return true
-    case .stream(let buffer):
-      let isTaken = buffer.push(message, cost: cost)
-      if isLast { buffer.end(nil) }
-      return isTaken
-    }
-  }
-
   func fail(_ error: any Error) {
     switch self {
     case .single(let pending): pending.resolve(.failure(error))

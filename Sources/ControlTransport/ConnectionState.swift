@@ -30,7 +30,9 @@ struct Answering: Sendable {
   let deadline: ContinuousClock.Instant
   /// What the request takes of `TransportLimits.maximumRequestBytes`.
   let requestBytes: Int
-  /// Nil once it has returned.
+  /// Whether the handler has not returned yet.
+  var isHandled = true
+  /// Nil until it is known here, which may be after its first answers.
   var handler: Task<Void, Never>?
   var credit = SendCredit()
   var waiting = CircularBuffer<Waiting>()
@@ -44,15 +46,31 @@ struct Answering: Sendable {
     self.requestBytes = requestBytes
   }
 
-  /// Takes what may leave now.
-  mutating func takeReady() -> [[UInt8]] {
-    var ready: [[UInt8]] = []
-    while credit.mayBegin, let next = waiting.popFirst() {
-      credit.spend(next.cost)
-      waitingBytes -= next.frames.count
-      ready.append(next.frames)
-    }
-    return ready
+  /// Whether a message of this cost may leave at once; its credit is then spent.
+  mutating func spend(_ cost: Int) -> Bool {
+    guard waiting.isEmpty, credit.mayBegin else { return false }
+    credit.spend(cost)
+    return true
+  }
+
+  mutating func wait(_ frames: [UInt8], cost: Int) {
+    waiting.append(Waiting(frames: frames, cost: cost))
+    waitingBytes += frames.count
+  }
+
+  /// The next of what waits, if it may leave now.
+  mutating func takeReady() -> [UInt8]? {
+    guard credit.mayBegin, let next = waiting.popFirst() else { return nil }
+    credit.spend(next.cost)
+    waitingBytes -= next.frames.count
+    return next.frames
+  }
+
+  /// Forgets what waits; returns its bytes.
+  mutating func dropWaiting() -> Int {
+    waiting.removeAll()
+    defer { waitingBytes = 0 }
+    return waitingBytes
   }
 }
 
@@ -88,8 +106,17 @@ extension ControlConnection {
 
   /// What is to be done after unlocking, in this order.
   struct Effects: Sendable {
-    /// For who reads them, with their cost.
-    var answer: (sink: AnswerSink, message: Message, cost: Int, isLast: Bool)?
+    struct Answer: Sendable {
+      let sink: AnswerSink
+      let message: Message
+      let cost: Int
+      let isLast: Bool
+    }
+
+    /// A handler to be started.
+    var request: (message: Message, stream: UInt64, deadline: ContinuousClock.Instant)?
+    /// For who reads it.
+    var answer: Answer?
     /// Who gets an error in place of what they still wait for.
     var failures: [(AnswerSink, any Error)] = []
     var stopped: [Task<Void, Never>] = []
@@ -162,27 +189,13 @@ extension ControlConnection.State {
 
   /// Sends an answer of a stream that the machine lets send, or keeps it until there is credit.
   mutating func send(
-    _ message: EncodedMessage, on stream: UInt64, isError: Bool,
-    _ effects: inout ControlConnection.Effects
+    _ message: EncodedMessage, on stream: UInt64, _ effects: inout ControlConnection.Effects
   ) {
-    guard var state = answering[stream] else { return }
+    guard let index = answering.index(forKey: stream) else { return }
     let cost = StreamCredit.cost(payloadBytes: message.payloadBytes)
-    if isError {
-      // Takes the place of what waits: the stream ends here.
-      waitingBytes -= state.waitingBytes
-      state.waitingBytes = 0
-      state.waiting.removeAll()
-      enqueue(message.frames, &effects)
-    } else if state.waiting.isEmpty, state.credit.mayBegin {
-      state.credit.spend(cost)
-      enqueue(message.frames, &effects)
-    } else {
-      state.waiting.append(Answering.Waiting(frames: message.frames, cost: cost))
-      state.waitingBytes += message.frames.count
-      waitingBytes += message.frames.count
-    }
-    answering[stream] = state
-    settle(stream, &effects)
+    if answering.values[index].spend(cost) { return enqueue(message.frames, &effects) }
+    answering.values[index].wait(message.frames, cost: cost)
+    waitingBytes += message.frames.count
     while waitingBytes > TransportLimits.maximumWaitingBytes {
       let most = answering.max { $0.value.waitingBytes < $1.value.waitingBytes }
       guard let most else { break }
@@ -194,6 +207,16 @@ extension ControlConnection.State {
     }
   }
 
+  /// Ends a stream with an error in place of what waits.
+  mutating func sendError(
+    _ error: EncodedMessage, on stream: UInt64, _ effects: inout ControlConnection.Effects
+  ) {
+    guard let index = answering.index(forKey: stream) else { return }
+    waitingBytes -= answering.values[index].dropWaiting()
+    enqueue(error.frames, &effects)
+    settle(stream, &effects)
+  }
+
   /// Ends the answers of a stream with an error of the connection's, and stops what makes them.
   mutating func fail(
     _ stream: UInt64, _ error: BatonError, _ effects: inout ControlConnection.Effects
@@ -202,20 +225,19 @@ extension ControlConnection.State {
     if let handler = answering[stream]?.handler { effects.stopped.append(handler) }
     let frame = ControlConnection.encoded(
       .error(error), stream: stream, flags: [.response, .last])
-    send(frame, on: stream, isError: true, &effects)
+    sendError(frame, on: stream, &effects)
   }
 
   /// The peer has made room for answers.
   mutating func grant(
     _ bytes: UInt32, on stream: UInt64, _ effects: inout ControlConnection.Effects
   ) throws(BatonError) {
-    guard var state = answering[stream] else { return }
-    try state.credit.grant(bytes)
-    let before = state.waitingBytes
-    let ready = state.takeReady()
-    waitingBytes -= before - state.waitingBytes
-    answering[stream] = state
-    for frames in ready { enqueue(frames, &effects) }
+    guard let index = answering.index(forKey: stream) else { return }
+    try answering.values[index].credit.grant(bytes)
+    while let frames = answering.values[index].takeReady() {
+      waitingBytes -= frames.count
+      enqueue(frames, &effects)
+    }
     settle(stream, &effects)
   }
 
@@ -223,25 +245,23 @@ extension ControlConnection.State {
   mutating func withdraw(
     _ stream: UInt64, stopping: Bool, _ effects: inout ControlConnection.Effects
   ) {
-    guard var state = answering[stream] else { return }
-    waitingBytes -= state.waitingBytes
-    state.waitingBytes = 0
-    state.waiting.removeAll()
-    if stopping, let handler = state.handler { effects.stopped.append(handler) }
-    answering[stream] = state
+    guard let index = answering.index(forKey: stream) else { return }
+    waitingBytes -= answering.values[index].dropWaiting()
+    if stopping, let handler = answering.values[index].handler { effects.stopped.append(handler) }
     settle(stream, &effects)
   }
 
   /// Tells who waits for room, and forgets a stream on which nothing happens any more.
   mutating func settle(_ stream: UInt64, _ effects: inout ControlConnection.Effects) {
-    guard let state = answering[stream], state.waiting.isEmpty else { return }
-    if !state.drained.isEmpty {
-      effects.resumed += state.drained
-      answering[stream]?.drained = []
+    guard let index = answering.index(forKey: stream), answering.values[index].waiting.isEmpty
+    else { return }
+    if !answering.values[index].drained.isEmpty {
+      effects.resumed += answering.values[index].drained
+      answering.values[index].drained = []
     }
-    if state.handler == nil {
-      answering[stream] = nil
-      answeringBytes -= state.requestBytes
+    if !answering.values[index].isHandled {
+      answeringBytes -= answering.values[index].requestBytes
+      answering.remove(at: index)
     }
   }
 }

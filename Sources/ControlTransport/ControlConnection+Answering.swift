@@ -11,8 +11,6 @@ extension ControlConnection {
 
   /// Sends an answer, unless the stream has ended.
   func answer(_ stream: UInt64, _ message: Message, isLast: Bool) {
-    // Nothing is encoded that nobody takes.
-    guard isAnswering(stream) else { return }
     var isError = if case .error = message { true } else { false }
     let encoded: EncodedMessage
     do throws(BatonError) {
@@ -27,7 +25,10 @@ extension ControlConnection {
     // The stream's step and its place in the queue are taken together: nothing may follow the last.
     state.withLock { state in
       switch state.table.answered(stream, isLast: isLast || isError) {
-      case .send, .sendLast: state.send(encoded, on: stream, isError: isError, &effects)
+      case .send, .sendLast:
+        isError
+          ? state.sendError(encoded, on: stream, &effects)
+          : state.send(encoded, on: stream, &effects)
       default: break
       }
     }
@@ -48,36 +49,40 @@ extension ControlConnection {
     }
   }
 
-  /// Starts the handler of a request. Called with the lock held, so that the task finds itself in
-  /// the table when it ends.
-  func startHandler(
-    _ state: inout State, _ message: Message, stream: UInt64, _ header: FrameHeader,
-    within milliseconds: UInt32
-  ) {
-    let deadline = ContinuousClock.now + .milliseconds(milliseconds)
-    var answering = Answering(deadline: deadline, requestBytes: Int(header.payloadLength))
-    state.addDeadline(deadline)
-    state.answeringBytes += answering.requestBytes
+  /// Starts the handler of a request that is in the table.
+  ///
+  /// It runs on the event loop until it waits for something the first time: most answers need no
+  /// other thread.
+  func startHandler(_ message: Message, stream: UInt64, deadline: ContinuousClock.Instant) {
     // Not a child of any task: it lives from the request to its cancellation by a later frame.
-    answering.handler = Task { [handler] in
+    let task = Task.immediate { [handler] in
       await handler.handle(
         message, from: self,
         reply: ReplyWriter(connection: self, stream: stream, deadline: deadline))
       self.handlerReturned(stream)
     }
-    state.answering[stream] = answering
+    let isWanted = state.withLock { state in
+      guard let index = state.answering.index(forKey: stream) else { return false }
+      state.answering.values[index].handler = task
+      return true
+    }
+    // It has returned, or the connection was lost before the task was known.
+    if !isWanted { task.cancel() }
   }
 
   private func handlerReturned(_ stream: UInt64) {
     var effects = Effects()
     state.withLock { state in
-      state.answering[stream]?.handler = nil
+      if let index = state.answering.index(forKey: stream) {
+        state.answering.values[index].isHandled = false
+      }
       if state.table.handlerReturned(stream) == .sendMissingAnswer {
         let error = BatonError(.internalError, "the request was not answered to its end")
         let frame = Self.encoded(.error(error), stream: stream, flags: [.response, .last])
-        state.send(frame, on: stream, isError: true, &effects)
+        state.sendError(frame, on: stream, &effects)
+      } else {
+        state.settle(stream, &effects)
       }
-      state.settle(stream, &effects)
     }
     perform(effects)
   }

@@ -24,12 +24,16 @@ extension ControlConnection {
     }
   }
 
-  /// Takes one message. Throws what the connection must be closed for.
+  /// Takes one message; returns the buffer of answers that it went to, whose reader is to be told
+  /// when all messages that have come are taken. Throws what the connection must be closed for.
   func receive(
     _ header: FrameHeader, _ content: Result<Message, BatonError>
-  ) throws(BatonError) {
+  ) throws(BatonError) -> AnswerBuffer? {
     if case .failure(let error) = content, error.code == .malformedFrame { throw error }
-    guard header.stream != 0 else { return try receiveOfConnection(header, content) }
+    guard header.stream != 0 else {
+      try receiveOfConnection(header, content)
+      return nil
+    }
     var effects = Effects()
     // Not thrown through the lock: what was done before the violation must be performed.
     let violation = state.withLock { state -> BatonError? in
@@ -40,8 +44,24 @@ extension ControlConnection {
         return error
       }
     }
+    let buffer = give(effects.answer)
     perform(effects)
     if let violation { throw violation }
+    return buffer
+  }
+
+  private func give(_ answer: Effects.Answer?) -> AnswerBuffer? {
+    switch answer?.sink {
+    case .single(let pending)?:
+      if let answer { pending.resolve(.success(answer.message)) }
+    case .stream(let buffer)?:
+      guard let answer else { break }
+      // Nobody reads what comes after the end.
+      if !buffer.push(answer.message, cost: answer.cost) { took(answer.cost, on: 0) }
+      if answer.isLast { buffer.end(nil) } else { return buffer }
+    case nil: break
+    }
+    return nil
   }
 
   /// A message on stream 0.
@@ -116,9 +136,12 @@ extension ControlConnection {
         .resourceExhausted,
         "the open requests of this connection have \(state.answeringBytes) bytes; with this one "
           + "they would have more than the \(TransportLimits.maximumRequestBytes) allowed")
-    case (.success(let message), let deadline?):
-      startHandler(
-        &state, message, stream: arrival.stream, arrival.header, within: deadline)
+    case (.success(let message), let milliseconds?):
+      let deadline = ContinuousClock.now + .milliseconds(milliseconds)
+      state.answering[arrival.stream] = Answering(deadline: deadline, requestBytes: bytes)
+      state.answeringBytes += bytes
+      state.addDeadline(deadline)
+      effects.request = (message, arrival.stream, deadline)
       return
     }
     _ = state.table.answered(arrival.stream, isLast: true)
@@ -134,9 +157,11 @@ extension ControlConnection {
     let stream = arrival.stream
     switch action {
     case .deliver, .deliverLast:
-      try state.asking[stream]?.credit.receive(arrival.cost)
-      let asking = action == .deliver ? state.asking[stream] : state.removeAsking(stream)
-      if let asking { deliver(&state, arrival, to: asking.sink, &effects) }
+      guard let index = state.asking.index(forKey: stream) else { return }
+      try state.asking.values[index].credit.receive(arrival.cost)
+      let sink = state.asking.values[index].sink
+      if action == .deliverLast { _ = state.removeAsking(stream) }
+      deliver(&state, arrival, to: sink, &effects)
     case .fail, .failCancelled:
       guard let sink = state.removeAsking(stream)?.sink else { return }
       if case .success(.error(let error)) = arrival.content {
@@ -155,12 +180,14 @@ extension ControlConnection {
   ) {
     switch (sink, arrival.content) {
     case (.single, .success(let message)):
-      effects.answer = (sink, message, 0, arrival.isLast)
+      effects.answer = Effects.Answer(
+        sink: sink, message: message, cost: 0, isLast: arrival.isLast)
       // More answers than the one that was asked for are not wanted.
       if !arrival.isLast { state.cancel(arrival.stream, because: CancellationError(), &effects) }
     case (.stream, .success(let message)):
       state.unreadBytes += arrival.cost
-      effects.answer = (sink, message, arrival.cost, arrival.isLast)
+      effects.answer = Effects.Answer(
+        sink: sink, message: message, cost: arrival.cost, isLast: arrival.isLast)
       if state.unreadBytes > TransportLimits.maximumUnreadBytes { state.dropSlowest(&effects) }
     case (_, .failure(let error)):
       effects.failures.append((sink, error))

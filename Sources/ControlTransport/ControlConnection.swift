@@ -167,16 +167,17 @@ package final class ControlConnection: Sendable {
     var effects = Effects()
     state.withLock { state in
       state.unreadBytes -= cost
-      guard let credit = state.asking[stream]?.credit.take(cost) else { return }
+      guard let index = state.asking.index(forKey: stream),
+        let credit = state.asking.values[index].credit.take(cost)
+      else { return }
       state.enqueueUrgent(Self.frame(.credit(credit), stream: stream, flags: []), &effects)
     }
     perform(effects)
   }
 
   func perform(_ effects: Effects) {
-    if let (sink, message, cost, isLast) = effects.answer {
-      // Nobody reads what comes after the end.
-      if !sink.give(message, cost: cost, isLast: isLast) { took(cost, on: 0) }
+    if let (message, stream, deadline) = effects.request {
+      startHandler(message, stream: stream, deadline: deadline)
     }
     for (sink, error) in effects.failures { sink.fail(error) }
     for handler in effects.stopped { handler.cancel() }

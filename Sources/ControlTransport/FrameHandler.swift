@@ -73,12 +73,17 @@ final class FrameHandler: ChannelInboundHandler {
     let buffer = unwrapInboundIn(data)
     decoder.feed(buffer.readableBytesUInt8Span)
     var completes = false
+    var filled: [AnswerBuffer] = []
+    // Readers hear of all that came at once.
+    defer { for buffer in filled { buffer.wake() } }
     do throws(BatonError) {
       while let (header, content, payload) = try nextMessage() {
         completes = true
         switch phase {
         case .handshaking: try receiveHandshake(header, content, payload, context)
-        case .open(let connection): try connection.receive(header, content)
+        case .open(let connection):
+          let buffer = try connection.receive(header, content)
+          if let buffer, buffer !== filled.last { filled.append(buffer) }
         case .closing: return
         }
       }

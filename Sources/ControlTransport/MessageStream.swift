@@ -47,14 +47,13 @@ final class AnswerReader: Sendable {
   }
 
   func next() async throws -> Message? {
-    let element = try await withTaskCancellationHandler {
-      try Task.checkCancellation()
-      return try await buffer.next()
+    try Task.checkCancellation()
+    defer { connection.took(buffer.takeUntold(), on: stream) }
+    if let ready = buffer.ready() { return try ready.get() }
+    return try await withTaskCancellationHandler {
+      try await buffer.next()
     } onCancel: {
       connection.cancel(stream, because: CancellationError())
     }
-    guard let element else { return nil }
-    connection.took(element.cost, on: stream)
-    return element.message
   }
 }

@@ -8,6 +8,8 @@ struct OutgoingFrames {
   private var urgent = ByteBuffer()
   /// Whole frames each, and none longer than the longest frame or `TransportLimits.writeBytes`.
   private var segments = CircularBuffer<ByteBuffer>()
+  /// The last segment, which grows.
+  private var tail = ByteBuffer()
   /// All that is in here.
   private(set) var byteCount = 0
   /// The place of the next byte that is appended, among all that are not urgent.
@@ -36,13 +38,12 @@ struct OutgoingFrames {
   }
 
   private mutating func appendSegment(_ bytes: ArraySlice<UInt8>) {
-    if let last = segments.indices.last,
-      segments[last].readableBytes + bytes.count <= TransportLimits.writeBytes
-    {
-      segments[last].writeBytes(bytes)
-    } else {
-      segments.append(ByteBuffer(bytes: bytes))
+    let length = tail.readableBytes + bytes.count
+    if tail.readableBytes > 0, length > TransportLimits.writeBytes {
+      segments.append(tail)
+      tail = ByteBuffer()
     }
+    tail.writeBytes(bytes)
   }
 
   /// The place behind the frame that starts at `start`.
@@ -56,11 +57,11 @@ struct OutgoingFrames {
     guard !isEmpty else { return nil }
     var buffer = urgent
     urgent = ByteBuffer()
-    while let next = segments.first,
+    while let next = nextSegment(),
       buffer.readableBytes == 0
         || buffer.readableBytes + next.readableBytes <= TransportLimits.writeBytes
     {
-      segments.removeFirst()
+      removeNextSegment()
       given += UInt64(next.readableBytes)
       if buffer.readableBytes == 0 {
         buffer = next
@@ -70,5 +71,13 @@ struct OutgoingFrames {
     }
     byteCount -= buffer.readableBytes
     return buffer
+  }
+
+  private func nextSegment() -> ByteBuffer? {
+    segments.first ?? (tail.readableBytes > 0 ? tail : nil)
+  }
+
+  private mutating func removeNextSegment() {
+    if segments.popFirst() == nil { tail = ByteBuffer() }
   }
 }

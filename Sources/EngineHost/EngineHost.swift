@@ -191,6 +191,8 @@ extension EngineHost {
     }
   }
 
+  /// Not on the event loop, where requests come in: the files are hashed.
+  @concurrent
   private func sendModelAssets(_ reply: ReplyWriter) async {
     let pieceBytes = Limits.maximumFramePayloadBytes / 2
     let files = engine.model.assets.sorted { $0.key < $1.key }.filter { !$0.value.isEmpty }

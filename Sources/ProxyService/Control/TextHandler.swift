@@ -26,7 +26,7 @@ struct TextHandler: ControlHandler {
     do {
       guard admission.enter() else { throw APIError.tooManyRequests(limit: admission.limit) }
       defer { admission.leave() }
-      try await complete(try prepare(request, id: id), arrival: arrival, reply: reply)
+      try await complete(try await prepare(request, id: id), arrival: arrival, reply: reply)
       metrics.requests.with(RequestOutcome.ok.rawValue).add()
       logger.info("text completed", metadata: ["client": "\(connection.remote.engine)"])
     } catch {
@@ -38,9 +38,11 @@ struct TextHandler: ControlHandler {
     }
   }
 
+  /// Not on the event loop, where requests come in: a long text takes its time to tokenise.
+  @concurrent
   private func prepare(
     _ request: TextRequest, id: RequestID
-  ) throws(APIError) -> PreparedCompletion {
+  ) async throws(APIError) -> PreparedCompletion {
     let model = try backend.model(named: request.model.isEmpty ? nil : request.model)
     var completion = CompletionRequest(model: model.name, prompt: .text(request.prompt))
     completion.maximumTokens = request.maximumTokens.map { Int($0) }
