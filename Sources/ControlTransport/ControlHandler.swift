@@ -4,10 +4,10 @@ internal import KVCore
 /// What a process does with the requests of its peers.
 package protocol ControlHandler: Sendable {
   /// Answers one request. Runs in a task of its own, beside those of the connection's other
-  /// requests, and on the event loop until it waits for something the first time: what computes for
-  /// long before that belongs in a `@concurrent` function. It is cancelled when the peer cancels the
-  /// request, its time is up or the connection is lost. The last answer must be sent before it
-  /// returns: the peer gets an internal error otherwise.
+  /// requests, and on the event loop until it waits for something the first time: what computes
+  /// for long before that belongs in a `@concurrent` function. It is cancelled when the peer
+  /// cancels the request, its time is up or the connection is lost. The last answer must be sent
+  /// before it returns: the peer gets an internal error otherwise.
   func handle(
     _ message: Message, from connection: ControlConnection, reply: ReplyWriter
   ) async

@@ -11,6 +11,8 @@ struct Arrival: Sendable {
   let prefix: BorrowedPrefix?
   let firstToken: TokenID
   let report: MigrationReport
+  /// When the KV was usable, by the clock that all processes of the node share.
+  let monotonicMicroseconds: UInt64
 
   func sequence(reply: PendingReply) -> DecodeSequence {
     DecodeSequence(

@@ -44,6 +44,7 @@ struct DecodeHandler: ControlHandler {
     case .arrived(let arrival):
       await PendingReply.hold(reply) { pending in
         mailbox.post(.admit(arrival.sequence(reply: pending)))
+        handover.log(arrival)
       }
     }
   }

@@ -235,18 +235,26 @@ struct Handover: Sendable {
       bytes: UInt64((geometry.blockBytes * movedBlocks).rawValue),
       microseconds: (ContinuousClock.now - ready).wholeMicroseconds)
     host.metrics.record(report)
-    host.logger.info(
-      "KV arrived",
-      metadata: [
-        "request": "\(request.request)", "from": "\(link.engine)", "mode": "\(mode)",
-        "blocks": "\(report.blocks)", "moved": "\(geometry.blockBytes * movedBlocks)",
-        "verified": "\(host.configuration.verify == .full ? movedBlocks : 0)",
-        "microseconds": "\(report.microseconds)", "at_us": "\(Node.monotonicMicroseconds())",
-      ])
+    let time = Node.monotonicMicroseconds()
     let blocks =
       (prefix?.blocks.addresses ?? []).map { KVBlockAddress($0) } + host.addresses(of: own)
     return Arrival(
       request: request, own: own, blocks: blocks, prefix: prefix, firstToken: firstToken,
-      report: report)
+      report: report, monotonicMicroseconds: time)
+  }
+
+  /// Says what has arrived; called once the decode thread has it, which must not wait for a log.
+  func log(_ arrival: Arrival) {
+    let report = arrival.report
+    let moved = ByteCount(Int(report.bytes))
+    let movedBlocks = moved.rawValue / geometry.blockBytes.rawValue
+    host.logger.info(
+      "KV arrived",
+      metadata: [
+        "request": "\(arrival.request.request)", "from": "\(arrival.request.ticket.engine)",
+        "mode": "\(report.mode)", "blocks": "\(report.blocks)", "moved": "\(moved)",
+        "verified": "\(host.configuration.verify == .full ? movedBlocks : 0)",
+        "microseconds": "\(report.microseconds)", "at_us": "\(arrival.monotonicMicroseconds)",
+      ])
   }
 }
