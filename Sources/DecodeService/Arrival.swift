@@ -2,6 +2,17 @@ import ControlProtocol
 import EngineHost
 import Inference
 import KVCore
+import Synchronization
+
+/// Hands an arrival on once. Whoever waits for the answer must not keep the borrowed memory: it
+/// goes with the sequence.
+final class ArrivalBox: Sendable {
+  private let arrival: Mutex<Arrival?>
+
+  init(_ arrival: Arrival) { self.arrival = Mutex(arrival) }
+
+  func take() -> Arrival? { arrival.withLock { $0.take() } }
+}
 
 /// A sequence whose KV has come, ready for the decode thread.
 struct Arrival: Sendable {

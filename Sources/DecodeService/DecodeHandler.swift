@@ -41,8 +41,9 @@ struct DecodeHandler: ControlHandler {
       reply.send(
         .tokenChunk(TokenChunk(firstIndex: 1, tokens: [], finish: finish, migration: nil)),
         last: true)
-    case .arrived(let arrival):
+    case .arrived(let box):
       await PendingReply.hold(reply) { pending in
+        guard let arrival = box.take() else { return }
         mailbox.post(.admit(arrival.sequence(reply: pending)))
         handover.log(arrival)
       }

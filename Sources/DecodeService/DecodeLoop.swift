@@ -214,6 +214,9 @@ extension DecodeLoop {
 
   private func giveBack(_ sequence: DecodeSequence) {
     host.reserver.release(sequence.ownBlocks)
-    if let borrowed = sequence.borrowed { leases.release(borrowed.ticket, on: borrowed.link) }
+    guard let borrowed = sequence.borrowed else { return }
+    leases.release(borrowed.ticket, on: borrowed.link)
+    // The last of a dead engine's blocks takes its memory with it, and unmapping takes time.
+    copier.post { withExtendedLifetime(borrowed) {} }
   }
 }

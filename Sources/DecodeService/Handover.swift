@@ -21,14 +21,14 @@ struct Handover: Sendable {
   enum Outcome: Sendable {
     /// Prefill's first token was the last one.
     case ended(FinishReason)
-    case arrived(Arrival)
+    case arrived(ArrivalBox)
   }
 
   /// An engine that cannot attend over a peer's memory has everything copied.
   private var mode: HandoffMode { host.engine.canBorrow ? host.configuration.handoff : .copy }
   private var geometry: KVGeometry { host.engine.geometry }
 
-  /// Waits for our own blocks, then for prefill.
+  /// Waits for our own blocks and for prefill.
   ///
   /// Throws `BatonError` with the cause when the KV cannot be had; everything taken is then given
   /// back on both sides.
@@ -60,10 +60,12 @@ struct Handover: Sendable {
     let plan = HandoverPlan(
       tokenCount: Int(ticket.tokenCount),
       maximumTokens: Int(request.sampling.maximumTokens), mode: mode, geometry: geometry)
+    // Kept before it is claimed, so that prefill's first word of it finds it; and claimed before we
+    // wait for our own blocks, so that the lease can be renewed meanwhile.
+    guard leases.keep(ticket.id, on: link) else {
+      throw BatonError(.ticketClaimed, "ticket \(ticket.id) is being taken over here already")
+    }
     do {
-      // Kept before it is claimed, so that prefill's first word of it finds it; and claimed before
-      // we wait for our own blocks, so that the lease can be renewed meanwhile.
-      leases.keep(ticket.id, on: link)
       let progress = try link.connection.stream(
         .ticketClaim(TicketClaim(ticket: ticket.id, link: link.id, attempt: request.attempt)),
         within: deadline - .now)
@@ -180,7 +182,8 @@ struct Handover: Sendable {
     let ready = ContinuousClock.now
     if let blocks = state.nextToCopy() { try await copy(blocks, of: state, into: own) }
     guard let completion = state.completion else { return nil }
-    return .arrived(try arrive(state, completion: completion, own: own, ready: ready))
+    return .arrived(
+      ArrivalBox(try arrive(state, completion: completion, own: own, ready: ready)))
   }
 
   private func copy(

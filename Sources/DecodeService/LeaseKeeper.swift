@@ -25,9 +25,13 @@ final class LeaseKeeper: Service {
     (releases, releasesInput) = AsyncStream.makeStream()
   }
 
-  /// Keeps the lease of a claimed ticket until it is released.
-  func keep(_ ticket: TicketID, on link: Link) {
-    held.withLock { $0[ticket] = Held(link: link, ticket: ticket) }
+  /// Keeps the lease of a ticket until it is released; false if it is kept already.
+  func keep(_ ticket: TicketID, on link: Link) -> Bool {
+    held.withLock { held in
+      guard held[ticket] == nil else { return false }
+      held[ticket] = Held(link: link, ticket: ticket)
+      return true
+    }
   }
 
   /// Gives a ticket's blocks back to prefill; any thread may call this, and it never blocks.

@@ -12,14 +12,19 @@ actor LinkTable {
   private let host: EngineHost
   private let identity: LocalIdentity
   private let handler: LinkHandler
+  /// Lets go of the memory of engines that are gone, which takes time.
+  private let copier: WorkerThread
   private var links: [EngineID: Link] = [:]
   /// Set-ups that are under way; whoever needs the link meanwhile waits for the same one.
   private var openings: [EngineID: Task<Link, any Error>] = [:]
 
   /// - Parameter handler: answers what prefill engines ask on the links' connections.
-  init(host: EngineHost, identity: LocalIdentity, handler: LinkHandler) {
+  init(
+    host: EngineHost, identity: LocalIdentity, handler: LinkHandler, copier: WorkerThread
+  ) {
     self.host = host
     self.handler = handler
+    self.copier = copier
     self.identity = identity
   }
 
@@ -141,6 +146,7 @@ actor LinkTable {
           "process": hasEnded ? "ended" : "unknown",
           "reason": "\(link.connection.closeReason?.message ?? "")",
         ])
+      copier.post { withExtendedLifetime(link) {} }
     }
   }
 }

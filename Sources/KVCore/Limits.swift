@@ -10,10 +10,14 @@ package enum Limits {
   package static let maximumMessageBytes = 16 << 20
   /// Streams that one side of one connection may have open at once.
   package static let maximumStreamsPerConnection = 4_096
+  /// Links that live with one connection; a decode engine opens one.
+  package static let maximumLinksPerConnection = 8
   /// The longest time that a request may be given: a day.
   package static let maximumDeadlineMilliseconds = 86_400_000
   /// Connections that one service accepts at once.
   package static let maximumConnections = 1_024
+  /// Connections that one service has beside those, of which it does not know yet whose they are.
+  package static let maximumStrangers = 128
 
   package static let maximumEngineNameBytes = 64
   package static let maximumPromptTokens = 1 << 20

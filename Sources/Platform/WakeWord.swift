@@ -25,7 +25,7 @@ package final class WakeWord: @unchecked Sendable {
     case look
     /// Somebody was woken for the peer's word at this place, which says nothing of its value.
     case woken(Int)
-    /// The kernel cannot wait for more than one word: Linux 5.16 can.
+    /// The kernel does not wait for more than one word: Linux 5.16 can, where it is allowed to.
     case unsupported
   }
 
@@ -43,9 +43,11 @@ package final class WakeWord: @unchecked Sendable {
     let result = unsafe clinux_wait_any(addresses, values, addresses.count)
     withExtendedLifetime(peers) {}
     switch result {
-    case -ENOSYS: return .unsupported
+    case -EAGAIN, -EINTR, 0: return .look
     case 1...: return .woken(Int(result) - 1)
-    default: return .look
+    // ENOSYS before Linux 5.16; a filter of system calls may say something else. Whatever it is, a
+    // thread must not ask again and again.
+    default: return .unsupported
     }
   }
 

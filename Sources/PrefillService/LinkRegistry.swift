@@ -22,9 +22,21 @@ final class LinkRegistry: Sendable {
   /// Sets up our end of a link and says how our pool is reached.
   ///
   /// Throws `BatonError`: `incompatible` with both values when the other end runs another model or
-  /// geometry, and what the transports throw.
+  /// geometry, `invalidArgument` when it offers memory, `resourceExhausted` for more links than a
+  /// connection may have, and what the transports throw.
   func open(_ open: LinkOpen, for connection: ControlConnection) async throws -> EndpointInfo {
     try host.requireSameModel(as: connection)
+    for case .sharedMemory(let endpoint) in open.endpoints where !endpoint.socketName.isEmpty {
+      // Nothing of decode's is read here, and nobody is to choose what this process connects to.
+      throw BatonError(
+        .invalidArgument,
+        "LinkOpen offers memory at \(endpoint.socketName); a decode engine offers none")
+    }
+    let count = state.withLock { $0.links[ObjectIdentifier(connection)]?.count ?? 0 }
+    guard count < Limits.maximumLinksPerConnection else {
+      throw BatonError(
+        .resourceExhausted, "\(count) links are open on this connection, no more are taken")
+    }
     try host.migration.initialize(
       link: open.link, remote: connection.remote.engine,
       remoteIncarnation: connection.remote.incarnation, onPeerDeath: connection.abandonForDeath)
@@ -58,8 +70,10 @@ final class LinkRegistry: Sendable {
   }
 
   /// Asks the decode engine at the other end of a link to take over what it reads in place. Does
-  /// not wait; that it has, its releases tell.
-  func recall(_ tickets: [TicketID], over link: LinkID) {
+  /// not wait; that it has, its releases tell. `onFailure` is called if it was not reached.
+  func recall(
+    _ tickets: [TicketID], over link: LinkID, onFailure: @escaping @Sendable () -> Void
+  ) {
     guard let connection = state.withLock({ $0.connections[link] }) else { return }
     let message = Message.leaseRecall(LeaseTickets(tickets: tickets))
     // Bounded by the request's deadline and by the connection's end.
@@ -69,6 +83,7 @@ final class LinkRegistry: Sendable {
           message, within: .milliseconds(Limits.recallMilliseconds))
       } catch {
         guard connection.isOpen else { return }
+        onFailure()
         logger.warning(
           "recall refused",
           metadata: ["decode": "\(connection.remote.engine)", "error": "\(error)"])

@@ -18,6 +18,8 @@ enum PrefillCommand: Sendable {
   case release(LeaseTickets, LeaseTable.Peer, PendingReply)
   /// The control connection of these links is lost: what was claimed over them ends at once.
   case linksLost(Set<LinkID>)
+  /// Decode was not reached when these were asked for.
+  case recallFailed([TicketID])
   /// The pool has too little room for a prompt.
   case roomWanted
   /// Take nothing new, ask for everything that is lent, and call `done` when all of it is back or

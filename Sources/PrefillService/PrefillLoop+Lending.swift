@@ -44,8 +44,13 @@ extension PrefillLoop {
           "link": "\(link)", "tickets": "\(tickets.count)", "free": "\(pool.free)",
           "wanted": "\(wanted)", "pool": "\(pool.total)",
         ])
-      links.recall(tickets, over: link)
+      links.recall(tickets, over: link) { [mailbox] in mailbox.post(.recallFailed(tickets)) }
     }
+  }
+
+  /// Decode has not heard that these are wanted back: they are asked for again.
+  func forgetRecall(of tickets: [TicketID]) {
+    for ticket in tickets { jobs[ticket]?.recalled = nil }
   }
 
   /// From now on nothing new is taken, and everything that is lent is asked for.

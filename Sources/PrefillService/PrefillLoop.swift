@@ -14,7 +14,7 @@ import Platform
 final class PrefillLoop {
   let host: EngineHost
   let links: LinkRegistry
-  private let mailbox: Mailbox<PrefillCommand>
+  let mailbox: Mailbox<PrefillCommand>
   private let ticketAddresses: [String]
   private var leases = LeaseTable(duration: .milliseconds(Limits.leaseMilliseconds))
   /// Every job whose blocks are not given back yet.
@@ -94,6 +94,8 @@ final class PrefillLoop {
       for ended in leases.releaseAll(over: links) {
         end(ended, because: BatonError(.peerGone, "the connection with decode is lost"))
       }
+    case .recallFailed(let tickets):
+      forgetRecall(of: tickets)
     case .roomWanted:
       // Seen to after the commands.
       break
@@ -262,6 +264,8 @@ extension PrefillLoop {
   /// the request is taken back before decode has claimed them.
   private func settle(_ job: PrefillJob, _ completion: PrefillDone) {
     queue.removeAll { $0 == job.ticket }
+    // The time of a lease does not pass while its blocks are written.
+    try? leases.extend(job.ticket, now: .now)
     if completion.finish != nil || job.follower != nil {
       job.submission.reply.finish(with: .prefillDone(completion))
     } else {

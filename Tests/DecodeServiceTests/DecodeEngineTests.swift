@@ -272,6 +272,32 @@ struct DecodeEngineTests {
     await server.shutdown()
   }
 
+  @Test("A ticket that is asked for twice is refused the second time, and the first goes on")
+  func ticketTwice() async throws {
+    let prefill = try ScriptedPrefill(prompt: Self.prompt, length: Self.length) {
+      [$0.wholeProgress]
+    }
+    let server = try await prefill.serve()
+    try await withDecode(handoff: "borrow") { connection in
+      var tokens = [prefill.answer[0]]
+      for try await case .tokenChunk(let chunk) in try connection.stream(
+        request(prefill.ticket), within: .seconds(30))
+      {
+        tokens += chunk.tokens
+        guard tokens.count == 4 else { continue }
+        let error = await #expect(throws: BatonError.self) {
+          for try await _ in try connection.stream(
+            request(prefill.ticket), within: .seconds(30))
+          {}
+        }
+        #expect(error?.code == .ticketClaimed)
+      }
+      #expect(tokens == prefill.answer)
+      try await expectNoBlocksUsed(connection)
+    }
+    await server.shutdown()
+  }
+
   @Test("A ticket of an earlier start of the engine is unknown, and a new one works")
   func earlierIncarnation() async throws {
     let prefill = try ScriptedPrefill(prompt: Self.prompt, length: 2) { [$0.wholeProgress] }

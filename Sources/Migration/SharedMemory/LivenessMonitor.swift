@@ -34,8 +34,14 @@ final class LivenessMonitor: Sendable {
     return word.map { (service.words.file, $0) }
   }
 
-  /// Waits from now on for the word of a link's peer. A link that has ended is left alone.
-  func watch(_ link: LinkID, peer: PeerLivenessWord) { service.change { $0[link]?.peer = peer } }
+  /// Waits from now on for the word of a link's peer. A link that has ended is left alone, and so
+  /// is one more than one thread can wait for: its socket alone tells of its peer's end.
+  func watch(_ link: LinkID, peer: PeerLivenessWord) {
+    service.change { links in
+      guard links.values.count(where: { $0.peer != nil }) < WakeWord.maximumPeers else { return }
+      links[link]?.peer = peer
+    }
+  }
 
   /// Whether the link's peer gave a word to wait for, and it is waited for.
   func isWatching(_ link: LinkID) -> Bool {
