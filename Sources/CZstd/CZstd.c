@@ -25,6 +25,11 @@ size_t czstd_compress(czstd_compressor *compressor, void *target, size_t capacit
 }
 
 int64_t czstd_content_size(const void *source, size_t length) {
+    /* Neither skippable frames nor the formats of before 2016, which libraries may still read. */
+    const unsigned char *bytes = source;
+    if (length < 4 ||
+        (bytes[0] | bytes[1] << 8 | bytes[2] << 16 | (unsigned)bytes[3] << 24) != ZSTD_MAGICNUMBER)
+        return -1;
     size_t frame = ZSTD_findFrameCompressedSize(source, length);
     if (ZSTD_isError(frame) || frame != length) return -1;
     unsigned long long content = ZSTD_getFrameContentSize(source, length);

@@ -11,7 +11,7 @@ package struct PeerLiveness: Sendable {
     case ping(UInt64)
     /// The peer is gone: nothing came in so long.
     case gone(after: Duration)
-    /// A frame began so long ago and is not whole yet.
+    /// A frame, or a message in several, began so long ago and is not whole yet.
     case unfinished(after: Duration)
   }
 
@@ -19,20 +19,29 @@ package struct PeerLiveness: Sendable {
   package let interval: Duration
   private let timeout: Duration
   private let frameTimeout: Duration
+  private let messageTimeout: Duration
   private var heard: Instant
   private var ticked: Instant
   private var begun: Instant?
+  /// Since when there has been an unfinished message all the time.
+  private var unfinishedSince: Instant?
   private var isAsked = false
   private var number: UInt64 = 0
 
   /// - Parameters:
   ///   - timeout: how long a peer may say nothing; it is asked after a quarter of it.
   ///   - frameTimeout: how long the bytes of one frame may take to come.
-  package init(timeout: Duration, frameTimeout: Duration, now: Instant) {
+  ///   - messageTimeout: how long there may be unfinished messages without a moment in between.
+  ///   - longestInterval: how often `tick` is called at least, whatever the timeout.
+  package init(
+    timeout: Duration, frameTimeout: Duration, messageTimeout: Duration,
+    longestInterval: Duration, now: Instant
+  ) {
     precondition(timeout > .zero && frameTimeout > .zero, "a time to wait is some time")
     self.timeout = timeout
     self.frameTimeout = frameTimeout
-    interval = timeout / 8
+    self.messageTimeout = messageTimeout
+    interval = min(timeout / 8, longestInterval)
     heard = now
     ticked = now
   }
@@ -42,7 +51,11 @@ package struct PeerLiveness: Sendable {
   /// - Parameters:
   ///   - completes: whether they ended a frame.
   ///   - leavesPart: whether a part of a frame is left over.
-  package mutating func received(completes: Bool, leavesPart: Bool, now: Instant) {
+  ///   - leavesMessages: whether there are unfinished messages.
+  package mutating func received(
+    completes: Bool, leavesPart: Bool, leavesMessages: Bool = false, now: Instant
+  ) {
+    unfinishedSince = leavesMessages ? unfinishedSince ?? now : nil
     heard = now
     isAsked = false
     if !leavesPart {
@@ -59,8 +72,12 @@ package struct PeerLiveness: Sendable {
     if missed > .zero {
       heard += missed
       begun? += missed
+      unfinishedSince? += missed
     }
     if let begun, now - begun >= frameTimeout { return .unfinished(after: now - begun) }
+    if let unfinishedSince, now - unfinishedSince >= messageTimeout {
+      return .unfinished(after: now - unfinishedSince)
+    }
     let silence = now - heard
     if silence >= timeout { return .gone(after: silence) }
     guard silence >= timeout / 4, !isAsked else { return .nothing }

@@ -67,6 +67,17 @@ final class AnswerBuffer: Sendable {
     }
   }
 
+  /// Takes back what was not read yet, and the end if there is one: readers get `error`. Returns
+  /// the cost. `end` wakes a reader that waits.
+  func abort(because error: any Error) -> Int {
+    state.withLock { state in
+      state.answers.removeAll()
+      state.end = .failure(error)
+      defer { state.cost = 0 }
+      return state.cost
+    }
+  }
+
   /// What has been read and not been told, once it is worth telling; else 0.
   func takeUntold() -> Int {
     state.withLock { state in

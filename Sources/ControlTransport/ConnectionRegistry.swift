@@ -9,6 +9,9 @@ final class ConnectionRegistry: Sendable {
     var identity: LocalIdentity
     var channels: [ObjectIdentifier: any Channel] = [:]
     var connections: [ObjectIdentifier: ControlConnection] = [:]
+    /// Channels whose handshake is not over, by the order of their coming.
+    var strangers: [ObjectIdentifier: UInt64] = [:]
+    var accepted: UInt64 = 0
     var isClosed = false
   }
 
@@ -27,20 +30,33 @@ final class ConnectionRegistry: Sendable {
   }
 
   /// Takes in an accepted channel; returns why it must be refused instead.
+  ///
+  /// Who has not shown who it is has few places, of which the newest keep theirs: strangers cannot
+  /// take those of peers.
   func admit(_ channel: any Channel, _ opened: EventLoopFuture<ControlConnection>) -> BatonError? {
     let id = ObjectIdentifier(channel)
-    let refusal: BatonError? = state.withLock { state in
-      if state.isClosed { return BatonError(.unavailable, "the server is shutting down") }
+    let (refusal, oldest) = state.withLock { state -> (BatonError?, (any Channel)?) in
+      if state.isClosed { return (BatonError(.unavailable, "the server is shutting down"), nil) }
       state.channels[id] = channel
-      guard state.channels.count <= Limits.maximumConnections else {
-        return BatonError(
+      state.accepted += 1
+      state.strangers[id] = state.accepted
+      let oldest =
+        state.strangers.count > Limits.maximumStrangers
+        ? state.strangers.min { $0.value < $1.value }?.key : nil
+      if let oldest { state.strangers[oldest] = nil }
+      let closing = oldest.flatMap { state.channels[$0] }
+      guard state.connections.count < Limits.maximumConnections else {
+        let error = BatonError(
           .resourceExhausted, "\(Limits.maximumConnections) connections are open, no more are taken"
         )
+        return (error, closing)
       }
-      return nil
+      return (nil, closing)
     }
+    oldest?.close(promise: nil)
     opened.whenSuccess { connection in
       let isClosed = self.state.withLock { state in
+        state.strangers[id] = nil
         state.connections[id] = connection
         return state.isClosed
       }
@@ -49,6 +65,7 @@ final class ConnectionRegistry: Sendable {
     channel.closeFuture.whenComplete { _ in
       self.state.withLock { state in
         state.channels[id] = nil
+        state.strangers[id] = nil
         state.connections[id] = nil
       }
     }

@@ -9,8 +9,8 @@ struct Asking: Sendable {
   let deadline: ContinuousClock.Instant
   /// What the request takes of `TransportLimits.maximumRequestBytes`.
   var requestBytes = 0
-  /// The place in `OutgoingFrames` behind the request.
-  var requestEnd: UInt64 = 0
+  /// The place in `OutgoingFrames` behind the request; nil until it is queued.
+  var requestEnd: UInt64?
   var credit = ReceiveCredit()
 
   init(sink: AnswerSink, deadline: ContinuousClock.Instant) {
@@ -86,7 +86,9 @@ extension ControlConnection {
     var answeringBytes = 0
     /// The sum of `waitingBytes`.
     var waitingBytes = 0
-    /// What is in the buffers of this connection's answers.
+    /// Of the streams of this side, until nobody reads them: they may have ended before that.
+    var buffers: [UInt64: AnswerBuffer] = [:]
+    /// What is in them.
     var unreadBytes = 0
     var outgoing = OutgoingFrames()
     /// Frames leave, or will in the event loop's next turn.
@@ -138,6 +140,10 @@ extension ControlConnection.State {
 
   /// Queues frames that nothing may delay.
   mutating func enqueueUrgent(_ frames: [UInt8], _ effects: inout ControlConnection.Effects) {
+    guard outgoing.urgentBytes + frames.count <= TransportLimits.maximumUrgentBytes else {
+      effects.overflows = true
+      return
+    }
     guard leaves(frames, &effects) else { return }
     outgoing.appendUrgent(frames)
   }
@@ -177,8 +183,10 @@ extension ControlConnection.State {
     guard table.cancel(stream) == .sendCancel, let asking = removeAsking(stream) else { return }
     effects.failures.append((asking.sink, error))
     let frame = ControlConnection.frame(.cancel, stream: stream, flags: .last)
+    // Of a request that is not queued yet, and never will be, the peer has nothing to hear.
+    guard let requestEnd = asking.requestEnd else { return }
     // A cancel must not overtake its own request.
-    if asking.requestEnd <= outgoing.given {
+    if requestEnd <= outgoing.given {
       enqueueUrgent(frame, &effects)
     } else {
       enqueue(frame, &effects)
@@ -221,7 +229,7 @@ extension ControlConnection.State {
   mutating func fail(
     _ stream: UInt64, _ error: BatonError, _ effects: inout ControlConnection.Effects
   ) {
-    _ = table.answered(stream, isLast: true)
+    _ = table.expire(stream)
     if let handler = answering[stream]?.handler { effects.stopped.append(handler) }
     let frame = ControlConnection.encoded(
       .error(error), stream: stream, flags: [.response, .last])

@@ -36,6 +36,7 @@ package enum ControlClient {
       switch address {
       case .tcp(let host, let port):
         channel = try await bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1)
+          .channelOption(.tcpOption(.notSentLowWater), value: TransportLimits.unsentBytes)
           .connect(host: host, port: port).get()
       case .unix(let path):
         channel = try await bootstrap.connect(

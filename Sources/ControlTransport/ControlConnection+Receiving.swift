@@ -69,8 +69,6 @@ extension ControlConnection {
     _ header: FrameHeader, _ content: Result<Message, BatonError>
   ) throws(BatonError) {
     switch (content, header.flags) {
-    case (.success(.error(let error)), _):
-      end(because: error, tellingPeer: false)
     case (.success(.ping(let number)), .last):
       enqueue(
         Self.frame(.pong(number), stream: 0, flags: [.last, .response]), isUrgent: true)
@@ -199,17 +197,14 @@ extension ControlConnection {
 extension ControlConnection.State {
   /// Ends the request whose answers are read most slowly, so that the others go on.
   fileprivate mutating func dropSlowest(_ effects: inout ControlConnection.Effects) {
-    var slowest: (stream: UInt64, buffer: AnswerBuffer)?
-    for case (let stream, .stream(let buffer)) in asking.lazy.map({ ($0.key, $0.value.sink) })
-    where buffer.unreadCost > slowest?.buffer.unreadCost ?? 0 {
-      slowest = (stream, buffer)
-    }
-    guard let (stream, buffer) = slowest else { return }
+    let slowest = buffers.map { ($0.key, $0.value, $0.value.unreadCost) }.max { $0.2 < $1.2 }
+    guard let (stream, buffer, cost) = slowest else { return }
     let error = BatonError(
       .resourceExhausted,
-      "answers were read so slowly that too many waited; of this request they were "
-        + "\(buffer.unreadCost) bytes")
+      "answers were read so slowly that too many waited; of this request they were \(cost) bytes")
+    unreadBytes -= buffer.abort(because: error)
+    // Wakes who reads it, which must not happen under the lock.
+    effects.failures.append((.stream(buffer), error))
     cancel(stream, because: error, &effects)
-    unreadBytes -= buffer.discard()
   }
 }

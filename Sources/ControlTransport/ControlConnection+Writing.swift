@@ -23,13 +23,17 @@ extension ControlConnection {
       return (buffer, state.closeReason != nil)
     }
     guard let buffer else {
-      if isOver { channel.close(mode: .output, promise: nil) }
+      if isOver {
+        channel.close(mode: .output, promise: nil)
+        channel.closeAfterLinger()
+      }
       return
     }
     channel.writeAndFlush(buffer).whenComplete { result in
       self.state.withLock { $0.unwrittenBytes -= buffer.readableBytes }
-      // What cannot be written shows as the end of the channel.
-      if case .success = result { self.flush() }
+      // What cannot be written shows as the end of the channel. In the loop's next turn, so that
+      // what comes in is read meanwhile, and what is made leaves together.
+      if case .success = result { self.channel.eventLoop.execute { self.flush() } }
     }
   }
 
@@ -56,8 +60,10 @@ extension ControlConnection {
   }
 
   /// Ends the connection for a reason of this side's; the peer gets it as an `Error` if told.
-  func end(because reason: BatonError, tellingPeer: Bool) {
-    let isFirst = finish(because: reason) { state in
+  ///
+  /// - Parameter isOwnWish: nothing is wrong; what waits fails with the reason itself.
+  func end(because reason: BatonError, tellingPeer: Bool, isOwnWish: Bool = false) {
+    let isFirst = finish(because: reason, isOwnWish: isOwnWish) { state in
       guard tellingPeer else { return }
       let frame = ControlConnection.frame(.error(reason), stream: 0, flags: .last)
       state.unwrittenBytes += frame.count
@@ -65,7 +71,8 @@ extension ControlConnection {
     }
     guard isFirst else { return }
     channel.eventLoop.execute {
-      self.channel.closeAfterLinger()
+      // A peer that does not read must not keep it open.
+      self.channel.closeAfterLinger(.milliseconds(TransportLimits.farewellMilliseconds))
       let isFlushing = self.state.withLock { state in
         defer { state.isFlushing = true }
         return state.isFlushing
@@ -77,13 +84,16 @@ extension ControlConnection {
   /// The peer is gone, as this side knows from elsewhere: ends the connection without waiting for
   /// the socket to say so. What waits fails with `peerGone`.
   package func abandon(because reason: BatonError) {
-    lost(because: reason)
-    channel.close(promise: nil)
+    // On the event loop, as the end of a connection always is: who knows must not be held up.
+    channel.eventLoop.execute {
+      self.lost(because: reason)
+      self.channel.close(promise: nil)
+    }
   }
 
   /// The socket is gone.
   func lost(because reason: BatonError) {
-    _ = finish(because: reason) { _ in }
+    _ = finish(because: reason, isOwnWish: false) { _ in }
   }
 
   /// Fails everything that waits, once. Returns false if the connection was over before.
@@ -91,9 +101,9 @@ extension ControlConnection {
   /// What waits has no part in why the connection is over: to it the peer is gone, and another one
   /// may answer. Only what this side has closed itself is cancelled.
   private func finish(
-    because cause: BatonError, _ sayGoodbye: (inout State) -> Void
+    because cause: BatonError, isOwnWish: Bool, _ sayGoodbye: (inout State) -> Void
   ) -> Bool {
-    let reason = cause.code == .cancelled ? cause : BatonError(.peerGone, cause.message)
+    let reason = isOwnWish ? cause : BatonError(.peerGone, cause.message)
     var effects = Effects()
     var waiters: [AsyncStream<Never>.Continuation] = []
     let isFirst = state.withLock { state in
@@ -122,10 +132,10 @@ extension ControlConnection {
 
 extension Channel {
   /// Closes when the peer has, or some time later if it does not.
-  func closeAfterLinger() {
-    let deadline = eventLoop.scheduleTask(
-      in: .milliseconds(TransportLimits.lingerMilliseconds)
-    ) { self.close(promise: nil) }
+  func closeAfterLinger(
+    _ time: TimeAmount = .milliseconds(TransportLimits.lingerMilliseconds)
+  ) {
+    let deadline = eventLoop.scheduleTask(in: time) { self.close(promise: nil) }
     closeFuture.whenComplete { _ in deadline.cancel() }
   }
 }

@@ -113,7 +113,7 @@ package final class ControlConnection: Sendable {
   package func close() {
     end(
       because: BatonError(.cancelled, "this side closed the connection with \(remote.engine)"),
-      tellingPeer: false)
+      tellingPeer: false, isOwnWish: true)
   }
 
   private func open(
@@ -131,6 +131,9 @@ package final class ControlConnection: Sendable {
   private func openNext(
     _ message: Message, _ sink: AnswerSink, within limit: Duration, _ effects: inout Effects
   ) throws(BatonError) -> UInt64 {
+    guard limit > .zero else {
+      throw BatonError(.deadlineExceeded, "no time is left to ask \(remote.engine)")
+    }
     let milliseconds = UInt32(
       min(max(1, limit.wholeMilliseconds), UInt64(Limits.maximumDeadlineMilliseconds)))
     let deadline = ContinuousClock.now + .milliseconds(milliseconds)
@@ -148,6 +151,7 @@ package final class ControlConnection: Sendable {
       state.withLock { state in
         _ = state.table.cancel(stream)
         _ = state.removeAsking(stream)
+        state.buffers[stream] = nil
       }
       throw error
     }
@@ -159,6 +163,14 @@ package final class ControlConnection: Sendable {
     var effects = Effects()
     state.withLock { $0.cancel(stream, because: error, &effects) }
     perform(effects)
+  }
+
+  /// Nobody reads a stream's answers any more, of which these were left.
+  func letGo(of stream: UInt64, _ cost: Int) {
+    state.withLock { state in
+      state.buffers[stream] = nil
+      state.unreadBytes -= cost
+    }
   }
 
   /// A reader has taken answers of this cost, or will never take them.
@@ -214,6 +226,7 @@ extension ControlConnection.State {
     if let closeReason { throw closeReason }
     let stream = try table.open()
     asking[stream] = request
+    if case .stream(let buffer) = request.sink { buffers[stream] = buffer }
     addDeadline(request.deadline)
     return stream
   }
@@ -226,11 +239,15 @@ extension ControlConnection.State {
   ) throws(BatonError) {
     // Meanwhile cancelled, or the connection is over: whoever waits was told.
     guard asking[stream] != nil else { return }
-    guard askingBytes + request.payloadBytes <= TransportLimits.maximumRequestBytes else {
+    guard askingBytes + request.payloadBytes <= TransportLimits.maximumRequestBytes,
+      unwrittenBytes + request.frames.count <= TransportLimits.maximumUnwrittenBytes
+    else {
       throw BatonError(
         .resourceExhausted,
-        "the open requests of this connection have \(askingBytes) bytes; with this one they "
-          + "would have more than the \(TransportLimits.maximumRequestBytes) that are allowed")
+        "the open requests of this connection have \(askingBytes) bytes, and \(unwrittenBytes) "
+          + "wait to be written; with this one they would be more than the "
+          + "\(TransportLimits.maximumRequestBytes) and \(TransportLimits.maximumUnwrittenBytes) "
+          + "that are allowed")
     }
     askingBytes += request.payloadBytes
     asking[stream]?.requestBytes = request.payloadBytes

@@ -102,6 +102,7 @@ package final class ControlServer: Sendable {
           bootstrap
           .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
           .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+          .childChannelOption(.tcpOption(.notSentLowWater), value: TransportLimits.unsentBytes)
         return try await bootstrap.bind(host: host, port: port).get()
       case .unix(let path):
         return try await bootstrap.bind(to: ControlAddress.unixSocketAddress(path: path)).get()

@@ -82,12 +82,17 @@ final class FrameHandler: ChannelInboundHandler {
         switch phase {
         case .handshaking: try receiveHandshake(header, content, payload, context)
         case .open(let connection):
+          if header.stream == 0, case .success(.error(let error)) = content {
+            return refuse(error, tellingPeer: false, context)
+          }
           let buffer = try connection.receive(header, content)
           if let buffer, buffer !== filled.last { filled.append(buffer) }
         case .closing: return
         }
       }
-      liveness?.received(completes: completes, leavesPart: decoder.isInsideFrame, now: .now)
+      liveness?.received(
+        completes: completes, leavesPart: decoder.isInsideFrame,
+        leavesMessages: decoder.hasUnfinishedMessages, now: .now)
     } catch {
       refuse(error, tellingPeer: true, context)
     }
@@ -97,7 +102,9 @@ final class FrameHandler: ChannelInboundHandler {
   private func watch(_ connection: ControlConnection, _ context: ChannelHandlerContext) {
     let liveness = PeerLiveness(
       timeout: options.peerTimeout,
-      frameTimeout: .milliseconds(TransportLimits.frameMilliseconds), now: .now)
+      frameTimeout: .milliseconds(TransportLimits.frameMilliseconds),
+      messageTimeout: .milliseconds(TransportLimits.messageMilliseconds),
+      longestInterval: .milliseconds(TransportLimits.tickMilliseconds), now: .now)
     self.liveness = liveness
     scheduleTick(in: liveness.interval, connection, context)
   }
@@ -128,7 +135,7 @@ final class FrameHandler: ChannelInboundHandler {
       refuse(
         BatonError(
           .deadlineExceeded,
-          "a frame is not whole \(time.wholeMilliseconds) ms after it began"),
+          "a frame or message is not whole \(time.wholeMilliseconds) ms after it began"),
         tellingPeer: true, context)
     case .nothing, nil: break
     }

@@ -43,7 +43,7 @@ final class AnswerReader: Sendable {
   deinit {
     connection.cancel(stream, because: CancellationError())
     buffer.end(nil)
-    connection.took(buffer.discard(), on: stream)
+    connection.letGo(of: stream, buffer.discard())
   }
 
   func next() async throws -> Message? {

@@ -19,6 +19,8 @@ struct OutgoingFrames {
 
   var isEmpty: Bool { byteCount == 0 }
 
+  var urgentBytes: Int { urgent.readableBytes }
+
   mutating func appendUrgent(_ frames: [UInt8]) {
     byteCount += frames.count
     urgent.writeBytes(frames)
@@ -55,9 +57,15 @@ struct OutgoingFrames {
   /// What is to be written next; nil when there is nothing.
   mutating func take() -> ByteBuffer? {
     guard !isEmpty else { return nil }
-    var buffer = urgent
-    urgent = ByteBuffer()
-    while let next = nextSegment(),
+    var buffer: ByteBuffer
+    if let part = urgent.readSlice(length: TransportLimits.writeBytes) {
+      // The rest goes on where this part ends.
+      buffer = part
+    } else {
+      buffer = urgent
+      urgent = ByteBuffer()
+    }
+    while urgent.readableBytes == 0, let next = nextSegment(),
       buffer.readableBytes == 0
         || buffer.readableBytes + next.readableBytes <= TransportLimits.writeBytes
     {

@@ -6,7 +6,9 @@ struct PeerLivenessTests {
   private let start = ContinuousClock.now
 
   private func machine() -> PeerLiveness {
-    PeerLiveness(timeout: .milliseconds(800), frameTimeout: .seconds(3), now: start)
+    PeerLiveness(
+      timeout: .milliseconds(800), frameTimeout: .seconds(3), messageTimeout: .seconds(5),
+      longestInterval: .seconds(1), now: start)
   }
 
   /// What the ticks say from just after `first` to `last`, in milliseconds after the start.
@@ -46,6 +48,21 @@ struct PeerLivenessTests {
       actions.append(machine.tick(now: instant))
     }
     #expect(actions.filter { $0 != .nothing } == [.unfinished(after: .seconds(3))])
+  }
+
+  @Test("messages that stay in parts end the connection, those that are finished do not")
+  func parkedMessages() {
+    var (parked, busy) = (machine(), machine())
+    var actions: [PeerLiveness.Action] = []
+    for now in stride(from: 100, through: 5_100, by: 100) {
+      let instant = start + .milliseconds(now)
+      parked.received(completes: true, leavesPart: false, leavesMessages: true, now: instant)
+      busy.received(
+        completes: true, leavesPart: false, leavesMessages: now % 1_000 != 0, now: instant)
+      actions.append(parked.tick(now: instant))
+      #expect(busy.tick(now: instant) == .nothing)
+    }
+    #expect(actions.filter { $0 != .nothing } == [.unfinished(after: .seconds(5))])
   }
 
   @Test("each frame has the time for itself")

@@ -19,6 +19,7 @@ struct StreamMachineTests {
     Step(state: .answering, event: .answerMade): (.answering, .send),
     Step(state: .answering, event: .lastAnswerMade): (.answered, .sendLast),
     Step(state: .answering, event: .cancelReceived): (.withdrawn, .stopHandler),
+    Step(state: .answering, event: .expired): (.withdrawn, .sendLast),
     Step(state: .answering, event: .handlerReturned): (.closed, .sendMissingAnswer),
     Step(state: .answered, event: .handlerReturned): (.closed, .drop),
     Step(state: .withdrawn, event: .handlerReturned): (.closed, .drop),

@@ -48,6 +48,20 @@ struct ControlServerTests {
     await server.shutdown()
   }
 
+  @Test("strangers that say nothing take no place of a peer, and the oldest of them go first")
+  func strangers() async throws {
+    let server = try await TestPeer.server(TestHandler())
+    var strangers: [RawPeer] = []
+    for _ in 0..<Limits.maximumStrangers + 8 {
+      strangers.append(try await RawPeer.connect(to: server))
+    }
+    let client = try await TestPeer.client(of: server)
+    #expect(try await client.request(TestHandler.prefill([1])) == TestHandler.chunk(0, [1]))
+    try await strangers[0].channel.closeFuture.get()
+    for stranger in strangers { try? await stranger.channel.close() }
+    await server.shutdown()
+  }
+
   @Test("a path of a living server is not taken, and is removed at shutdown")
   func livingPath() async throws {
     let path = TestPeer.path()

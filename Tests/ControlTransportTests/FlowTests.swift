@@ -82,6 +82,30 @@ struct FlowTests {
     await server.shutdown()
   }
 
+  @Test("unread answers of streams that have ended count, and the largest are given up first")
+  func unreadBudget() async throws {
+    let server = try await TestPeer.server(FloodHandler(answers: 1, pieceBytes: 12 << 20))
+    let client = try await TestPeer.client(of: server)
+    var streams: [MessageStream] = []
+    for _ in 0..<7 { streams.append(try client.stream(.modelAssetsRequest)) }
+    // Answered after all of theirs have come.
+    for _ in 0..<7 {
+      for try await _ in try client.stream(.modelAssetsRequest) {}
+    }
+    var (whole, refused) = (0, 0)
+    for stream in streams {
+      do {
+        for try await _ in stream { whole += 1 }
+      } catch let error as BatonError {
+        #expect(error.code == .resourceExhausted)
+        refused += 1
+      }
+    }
+    #expect(whole + refused == 7 && refused >= 2 && whole >= 3, "\(whole) \(refused)")
+    #expect(try await client.request(TestHandler.prefill([1])) == TestHandler.chunk(0, [1]))
+    await server.shutdown()
+  }
+
   @Test("a request without a deadline, or with one that cannot be, is refused")
   func missingDeadline() async throws {
     let server = try await TestPeer.server(TestHandler())

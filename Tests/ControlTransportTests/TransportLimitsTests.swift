@@ -4,10 +4,14 @@ import Testing
 
 @Suite("Transport limits")
 struct TransportLimitsTests {
-  @Test("a connection may hold unwritten what one answer may be")
+  @Test("what may leave without credit fits what a connection may hold unwritten")
   func unwritten() {
-    // A model file is sent at once; its pieces' headers and names take less than a sixteenth.
-    #expect(Limits.maximumModelAssetBytes / 16 * 17 < TransportLimits.maximumUnwrittenBytes)
-    #expect(Limits.maximumMessageBytes < TransportLimits.maximumUnwrittenBytes)
+    // All requests, and beside them an answer of the longest kind.
+    #expect(
+      TransportLimits.maximumRequestBytes + 2 * Limits.maximumMessageBytes
+        < TransportLimits.maximumUnwrittenBytes)
+    #expect(TransportLimits.maximumUrgentBytes < TransportLimits.maximumUnwrittenBytes)
+    // A frame of the longest kind leaves in one write, or alone.
+    #expect(Limits.maximumFramePayloadBytes <= TransportLimits.writeBytes)
   }
 }

@@ -76,12 +76,16 @@ struct CompressionTests {
         + [0x03, 0x00, 0x08, 0x41]
     }
     let skippable: [UInt8] = [0x50, 0x2A, 0x4D, 0x18, 2, 0, 0, 0, 1, 2]
+    // Version 0.7 of the format: one raw block that says "hello".
+    let legacy: [UInt8] =
+      [0x27, 0xB5, 0x2F, 0xFD, 0x20, 5, 0x40, 0, 5] + Array("hello".utf8) + [0xC0, 0, 0]
     let unsized: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x58, 0x01, 0x00, 0x00]
     let cases: [([UInt8], String)] = [
       (Array(repeating: 7, count: 40), "not one zstd frame"),
       (zstd + zstd, "not one zstd frame"), (zstd + [0], "not one zstd frame"),
       (Array(zstd.dropLast()), "not one zstd frame"), ([], "not one zstd frame"),
-      (skippable, "0 bytes"), (unsized, "does not declare"),
+      (skippable, "not one zstd frame"), (legacy, "not one zstd frame"),
+      (unsized, "does not declare"),
       (declaring(UInt64(Limits.maximumFramePayloadBytes) + 1), "allowed"),
       (declaring(1 << 62), "allowed"), (declaring(.max), "zstd frame"),
       (declaring(100_000), "damaged"), (declaring(10), "damaged"),

@@ -43,7 +43,8 @@ package struct ControlConfiguration: Hashable, Sendable {
   /// The keys in the key file; nil where none is named.
   ///
   /// Throws `BatonError` with `invalidArgument`, naming the file, when it cannot be read, when
-  /// users of other groups can, and when it holds something else than one or two keys.
+  /// users of other groups can or others than its owner can write it, and when it holds something
+  /// else than one or two keys.
   package func keys() throws(BatonError) -> ClusterKeys? {
     guard let keyFile else { return nil }
     let source = "\(Settings.clusterKeyFile.flag) \(keyFile)"
@@ -56,10 +57,11 @@ package struct ControlConfiguration: Hashable, Sendable {
     } catch {
       throw BatonError(.invalidArgument, "\(source): \(error.localizedDescription)")
     }
-    guard mode & 0o007 == 0 else {
+    guard mode & 0o027 == 0 else {
       throw BatonError(
         .invalidArgument,
-        "\(source): every user of this machine can read it; `chmod o= \(keyFile)` is right")
+        "\(source): others than its owner can write it, or every user of this machine can read it; "
+          + "`chmod g-w,o= \(keyFile)` is right")
     }
     do {
       return try ClusterKeys(text: text)

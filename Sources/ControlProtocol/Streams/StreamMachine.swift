@@ -6,7 +6,8 @@ package enum StreamMachine: Hashable, Sendable, CaseIterable {
   case answering
   /// The answer is complete, but what made it has not returned.
   case answered
-  /// The peer took its request back, but what was making the answer has not returned.
+  /// The peer took its request back, or its time is up, but what was making the answer has not
+  /// returned.
   case withdrawn
   /// Nothing more comes or goes.
   case closed
@@ -25,6 +26,8 @@ package enum StreamMachine: Hashable, Sendable, CaseIterable {
     case lastAnswerMade
     /// Who asked on this side no longer wants the answers.
     case cancelled
+    /// What makes the answers has had its time.
+    case expired
     /// What makes the answers has returned.
     case handlerReturned
   }
@@ -64,6 +67,7 @@ package enum StreamMachine: Hashable, Sendable, CaseIterable {
     case (.answering, .answerMade): return .send
     case (.answering, .lastAnswerMade): return become(.answered, .sendLast)
     case (.answering, .cancelReceived): return become(.withdrawn, .stopHandler)
+    case (.answering, .expired): return become(.withdrawn, .sendLast)
     case (.answering, .handlerReturned): return end(.sendMissingAnswer)
 
     case (.answered, .handlerReturned), (.withdrawn, .handlerReturned): return end(.drop)
@@ -71,6 +75,7 @@ package enum StreamMachine: Hashable, Sendable, CaseIterable {
 
     // Events of the other side of a stream.
     case (.asking, .answerMade), (.asking, .lastAnswerMade), (.asking, .handlerReturned),
+      (.asking, .expired),
       (.answering, .cancelled), (.answering, .answerReceived), (.answering, .lastAnswerReceived),
       (.answering, .errorReceived):
       return .drop

@@ -146,6 +146,9 @@ package struct StreamTable: ~Copyable {
     step(stream, isLast ? .lastAnswerMade : .answerMade)
   }
 
+  /// The answers to the peer's request have had their time: it is told in place of a last one.
+  package mutating func expire(_ stream: UInt64) -> StreamMachine.Action { step(stream, .expired) }
+
   /// What makes the answers to the peer's request has returned.
   package mutating func handlerReturned(_ stream: UInt64) -> StreamMachine.Action {
     step(stream, .handlerReturned)

@@ -30,6 +30,9 @@ package struct FrameDecoder: ~Copyable {
   /// Whether a part of a frame has come, once `next` has given all whole messages.
   package var isInsideFrame: Bool { start < pending.count }
 
+  /// Whether some message has come in part only.
+  package var hasUnfinishedMessages: Bool { !partials.isEmpty }
+
   /// Takes bytes as they came; `next` gives what they complete.
   package mutating func feed(_ bytes: Span<UInt8>) {
     if start > 0 {

@@ -50,8 +50,14 @@ package struct GenerateCommand: SettingsCommand {
       let connection = try await ClientIdentity.connect(to: addresses, as: identity)
       defer { connection.close() }
       let answers = try connection.stream(.textRequest(request), within: .seconds(timeout))
-      for try await case .textChunk(let chunk) in answers {
+      var isComplete = false
+      for try await message in answers {
+        guard case .textChunk(let chunk) = message else { continue }
         try FileHandle.standardOutput.write(contentsOf: Data(chunk.text.utf8))
+        isComplete = chunk.ending != nil
+      }
+      guard isComplete else {
+        throw BatonError(.protocolViolation, "the proxy ended the answer too early")
       }
       try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
     }
