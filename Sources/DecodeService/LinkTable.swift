@@ -47,7 +47,13 @@ actor LinkTable {
 
   private func liveLink(to engine: EngineID, addresses: [String]) async throws -> Link {
     if let link = links[engine], link.isAlive { return link }
-    if let opening = openings[engine] { return try await opening.value }
+    if let opening = openings[engine] {
+      if let link = try? await opening.value { return link }
+      // It may have had other addresses than this ticket, of an earlier start of the engine.
+      try Task.checkCancellation()
+      if let link = links[engine], link.isAlive { return link }
+      if let opening = openings[engine] { return try await opening.value }
+    }
     // Not a child of the request that came first: others wait for the link when that one is gone.
     let opening = Task {
       defer { openings[engine] = nil }

@@ -77,11 +77,14 @@ package enum WireBenchmark {
     group: any EventLoopGroup
   ) async throws -> RoundTripFigures {
     let count = BenchmarkLimits.roundTripsPerRound * (inFlight > 1 ? 8 : 1)
-    var (pings, requests, echoes) = (Samples(), Samples(), Samples())
+    var (pings, requests, echoes, taskEchoes) = (Samples(), Samples(), Samples(), Samples())
+    let taskEcho = try await TaskEcho.connect(to: echo, messageBytes: echoBytes, group: group)
     for _ in 0..<BenchmarkLimits.roundTripRounds {
       echoes.add(
         try await EchoChannel.measure(
           echo, messageBytes: echoBytes, count: count, inFlight: inFlight, group: group))
+      taskEchoes.add(
+        try await time(count, inFlight: inFlight) { try await taskEcho.roundTrip() })
       pings.add(
         try await time(count, inFlight: inFlight) {
           try await connection.ping(within: .seconds(10))
@@ -92,12 +95,13 @@ package enum WireBenchmark {
             .leaseRelease(LeaseTickets(tickets: [])), within: .seconds(10))
         })
     }
+    try await taskEcho.close()
     func rate(_ samples: Samples) -> Double {
       Double(count) / ((samples.percentile(0.5) ?? .zero) / .seconds(1))
     }
     return RoundTripFigures(
       transport: name, inFlight: inFlight, pings: rate(pings), requests: rate(requests),
-      echoes: rate(echoes))
+      echoes: rate(echoes), taskEchoes: rate(taskEchoes))
   }
 
   /// How long `count` calls of `body` take, `inFlight` at a time.

@@ -7,7 +7,7 @@ package struct CodecFigures: Sendable {
   package let decoding: Duration
 }
 
-/// Round trips over one kind of socket, beside an echo of as many bytes.
+/// Round trips over one kind of socket, beside echoes of as many bytes.
 package struct RoundTripFigures: Sendable {
   /// `unix` or `tcp`.
   package let transport: String
@@ -17,6 +17,8 @@ package struct RoundTripFigures: Sendable {
   package let pings: Double
   package let requests: Double
   package let echoes: Double
+  /// The same echo, asked for and waited for by tasks.
+  package let taskEchoes: Double
 }
 
 /// What sending token chunks costs each end, in processor time of the whole process.
@@ -51,8 +53,9 @@ package struct WireResult: Sendable {
         + "\"pings_per_second\": \(number(trip.pings, 0)), "
         + "\"requests_per_second\": \(number(trip.requests, 0)), "
         + "\"echoes_per_second\": \(number(trip.echoes, 0)), "
-        + "\"ping_ratio\": \(number(trip.echoes / trip.pings)), "
-        + "\"request_ratio\": \(number(trip.echoes / trip.requests))}"
+        + "\"task_echoes_per_second\": \(number(trip.taskEchoes, 0)), "
+        + "\"ratio\": \(number(trip.echoes / trip.requests)), "
+        + "\"task_ratio\": \(number(trip.taskEchoes / trip.requests))}"
     }
     lines.append(
       "{\"token_chunks\": \(chunks.chunks), \"send_cpu_us\": \(number(chunks.sending / micro)), "
@@ -71,13 +74,14 @@ package struct WireResult: Sendable {
       ]
     }
     rows.append([])
-    rows.append(["round trips", "ping/s", "request/s", "echo/s", "echo:ping", "echo:req."])
+    rows.append(["round trips", "ping/s", "request/s", "echo/s", "ratio", "task echo/s", "ratio"])
     rows += roundTrips.map { trip in
       [
         "\(trip.transport), \(trip.inFlight) in flight", MigrateResult.decimal(trip.pings, 0),
         MigrateResult.decimal(trip.requests, 0), MigrateResult.decimal(trip.echoes, 0),
-        MigrateResult.decimal(trip.echoes / trip.pings, 2),
         MigrateResult.decimal(trip.echoes / trip.requests, 2),
+        MigrateResult.decimal(trip.taskEchoes, 0),
+        MigrateResult.decimal(trip.taskEchoes / trip.requests, 2),
       ]
     }
     rows.append([])
