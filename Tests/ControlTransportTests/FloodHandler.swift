@@ -29,6 +29,8 @@ final class FloodHandler: ControlHandler {
     for await _ in done { return }
   }
 
+  /// Not on the event loop, which it would keep from everything else.
+  @concurrent
   func handle(
     _ message: Message, from connection: ControlConnection, reply: ReplyWriter
   ) async {

@@ -210,6 +210,7 @@ private final class FloodingHandler: ControlHandler {
 
   func connectionClosed(_ connection: ControlConnection) { closing.finish() }
 
+  @concurrent
   func handle(
     _ message: Message, from connection: ControlConnection, reply: ReplyWriter
   ) async {

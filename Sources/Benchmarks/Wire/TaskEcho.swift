@@ -1,8 +1,8 @@
 import NIOCore
 import NIOPosix
 
-/// An echo that tasks ask for and wait for, as they do for answers: what a round trip costs with the
-/// ways between a task and the event loop, and without a protocol.
+/// An echo that tasks ask for and wait for, as they do for answers: what a round trip costs with
+/// the ways between a task and the event loop, and without a protocol.
 struct TaskEcho: Sendable {
   private final class Handler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer

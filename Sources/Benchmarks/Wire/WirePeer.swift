@@ -58,18 +58,23 @@ package enum WirePeer {
   /// Acknowledges what asks for no more, writes as many chunks as tokens are wanted, and tells the
   /// processor time of its process.
   private struct Handler: ControlHandler {
+    /// As an engine does: not on the event loop.
+    @concurrent
+    private func write(tokens: UInt32, to reply: ReplyWriter) async {
+      for index in 0..<tokens {
+        let isLast = index == tokens - 1
+        let chunk = TokenChunk(
+          firstIndex: index, tokens: [1_234], finish: isLast ? .length : nil, migration: nil)
+        reply.send(.tokenChunk(chunk), last: isLast)
+      }
+    }
+
     func handle(
       _ message: Message, from connection: ControlConnection, reply: ReplyWriter
     ) async {
       switch message {
       case .generateRequest(let request):
-        let last = request.sampling.maximumTokens - 1
-        for index in 0...last {
-          let chunk = TokenChunk(
-            firstIndex: index, tokens: [1_234], finish: index == last ? .length : nil,
-            migration: nil)
-          reply.send(.tokenChunk(chunk), last: index == last)
-        }
+        await write(tokens: request.sampling.maximumTokens, to: reply)
       case .metricsRequest:
         let time = PlatformThread.processorTimeOfProcess() / .seconds(1)
         let family = MetricFamily(

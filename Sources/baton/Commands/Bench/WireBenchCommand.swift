@@ -14,8 +14,8 @@ package struct WireBenchCommand: AsyncParsableCommand {
 
       What encoding and decoding costs for each message that is sent often; round trips a second \
       over a Unix socket and TCP beside an echo of as many bytes between the same event loops, and \
-      beside one that a task asks and waits for, in turns, medians of 11 rounds; and the processor time that a token chunk costs each end, \
-      threads and system calls included.
+      beside one that a task asks and waits for, in turns, medians of 11 rounds; and the \
+      processor time that a token chunk costs each end, threads and system calls included.
       """)
 
   @Flag(help: "Print JSON objects, one in each line.")
