@@ -64,8 +64,7 @@ extension ControlConnection {
     let isWanted = state.withLock { state in
       guard let index = state.answering.index(forKey: stream) else { return false }
       state.answering.values[index].handler = task
-      return state.table.state(of: stream) == .answering
-        || !state.answering.values[index].waiting.isEmpty
+      return state.table.state(of: stream) != .withdrawn
     }
     // It has returned, its time was up, or the connection was lost before the task was known.
     if !isWanted { task.cancel() }
