@@ -23,6 +23,10 @@ struct Route: Sendable {
 
   let kind: Kind
 
+  var isPair: Bool {
+    if case .pair = kind { true } else { false }
+  }
+
   var legs: [Leg] {
     switch kind {
     case .pair(let prefill, let decode): [prefill, decode]

@@ -88,28 +88,29 @@ struct GenerationRun {
     sampling.maximumTokens -= UInt32(base)
     let tokens = request.promptTokens + assembler.delivered
     let (events, continuation) = AsyncThrowingStream<LegEvent, any Error>.makeStream()
-    var openLegs = 1
+    var machine = route.isPair ? AttemptMachine.asked : .hybrid
     return try await withThrowingTaskGroup(of: Void.self) { group in
       defer { group.cancelAll() }
       let first = firstLeg(
         of: route, attempt: attempt, tokens: tokens, sampling: sampling, events: continuation)
       group.addTask { [deadline] in await first.leg.run(first.message, by: deadline) }
       for try await event in events {
-        switch (event, route.kind) {
-        case (.accepted(let accepted), .pair(_, let decode)):
-          openLegs += 1
+        let action = machine.on(event.kind)
+        switch (action, event, route.kind) {
+        case (.startDecode, .accepted(let ticket), .pair(_, let decode)):
           let leg = Leg(connection: decode.connection, events: continuation)
           let message = Message.decodeRequest(
             DecodeRequest(
-              request: request.id, attempt: UInt32(attempt), ticket: accepted, sampling: sampling))
+              request: request.id, attempt: UInt32(attempt), ticket: ticket, sampling: sampling))
           group.addTask { [deadline] in await leg.run(message, by: deadline) }
-        case (.ended, _):
-          openLegs -= 1
-        default:
+        case (.take, _, _):
           try take(event, base: base)
+        case (.violation, _, _):
+          throw BatonError(.protocolViolation, "an engine sent \(event.kind) at a wrong time")
+        default: break
         }
         if let finish = assembler.finish { return finish }
-        guard openLegs > 0 else {
+        if action == .exhausted {
           throw BatonError(.protocolViolation, "the engines left tokens of the answer out")
         }
       }

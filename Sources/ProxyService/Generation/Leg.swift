@@ -9,6 +9,15 @@ enum LegEvent: Sendable {
   case chunk(TokenChunk)
   /// An engine has said all that it had to say.
   case ended
+
+  var kind: AttemptMachine.Event {
+    switch self {
+    case .accepted: .accepted
+    case .prefilled: .prefilled
+    case .chunk: .chunk
+    case .ended: .ended
+    }
+  }
 }
 
 /// One engine's part of one attempt: sends the request and hands on what comes back.
