@@ -14,9 +14,14 @@ actor LinkTable {
   private let handler: LinkHandler
   /// Lets go of the memory of engines that are gone, which takes time.
   private let copier: WorkerThread
-  private var links: [EngineID: Link] = [:]
-  /// Set-ups that are under way; whoever needs the link meanwhile waits for the same one.
-  private var openings: [EngineID: Task<Link, any Error>] = [:]
+  private var entries: [EngineID: Entry] = [:]
+
+  /// One engine's link, or the set-up that is under way.
+  private struct Entry {
+    var machine = LinkMachine.none
+    var link: Link?
+    var opening: Task<Link, any Error>?
+  }
 
   /// - Parameter handler: answers what prefill engines ask on the links' connections.
   init(
@@ -46,24 +51,46 @@ actor LinkTable {
   }
 
   private func liveLink(to engine: EngineID, addresses: [String]) async throws -> Link {
-    if let link = links[engine], link.isAlive { return link }
-    if let opening = openings[engine] {
+    // A set-up that others began may have had other addresses than this ticket, of an earlier start
+    // of the engine; so who has waited for one that failed tries once more.
+    if entries[engine]?.machine == .opening, let opening = entries[engine]?.opening {
       if let link = try? await opening.value { return link }
-      // It may have had other addresses than this ticket, of an earlier start of the engine.
       try Task.checkCancellation()
-      if let link = links[engine], link.isAlive { return link }
-      if let opening = openings[engine] { return try await opening.value }
     }
-    // Not a child of the request that came first: others wait for the link when that one is gone.
-    let opening = Task {
-      defer { openings[engine] = nil }
+    if let link = entries[engine]?.link, !link.isAlive { end(link) }
+    switch entries[engine, default: Entry()].machine.on(.wanted) {
+    case .use:
+      if let link = entries[engine]?.link { return link }
+    case .join:
+      if let opening = entries[engine]?.opening { return try await opening.value }
+    case .open:
+      // Not a child of the request that came first: others wait for it when that one is gone.
+      let opening = Task { try await bringUp(engine, addresses: addresses) }
+      entries[engine]?.opening = opening
+      return try await opening.value
+    case .nothing: break
+    }
+    preconditionFailure("a link that is wanted is opened, joined or used")
+  }
+
+  private func bringUp(_ engine: EngineID, addresses: [String]) async throws -> Link {
+    defer { entries[engine]?.opening = nil }
+    do {
       let link = try await open(engine, addresses: addresses)
-      links[engine] = link
+      entries[engine]?.link = link
+      _ = entries[engine]?.machine.on(.opened(link.id))
       watch(link)
       return link
+    } catch {
+      _ = entries[engine]?.machine.on(.failed)
+      throw error
     }
-    openings[engine] = opening
-    return try await opening.value
+  }
+
+  private func end(_ link: Link) {
+    guard entries[link.engine]?.link?.id == link.id else { return }
+    _ = entries[link.engine]?.machine.on(.lost(link.id))
+    entries[link.engine]?.link = nil
   }
 
   private func open(_ engine: EngineID, addresses: [String]) async throws -> Link {
@@ -142,7 +169,7 @@ actor LinkTable {
   private func watch(_ link: Link) {
     Task {
       await link.connection.waitUntilClosed()
-      if links[link.engine]?.id == link.id { links[link.engine] = nil }
+      end(link)
       let hasEnded = host.migration.peerHasEnded(link: link.id)
       host.migration.disconnect(link: link.id)
       host.logger.warning(
