@@ -23,6 +23,8 @@ struct DecodeEngineTests {
       flags: [
         "listen": [address], "name": ["decode-0"], "threads": ["1"], "handoff": [handoff],
         "verify": [verify], "kv-blocks": ["\(kvBlocks)"],
+        // Machines that run tests, sanitized ones above all, may stand still for a while.
+        "peer-timeout-ms": ["60000"],
       ], environment: [:])
     let service = DecodeEngineService(
       configuration: try EngineConfiguration(role: .decode, settings: settings),
@@ -41,7 +43,7 @@ struct DecodeEngineTests {
     let identity = LocalIdentity(
       engine: try EngineID("proxy"), incarnation: .random(), role: .proxy,
       info: PeerInfo(model: nil, bootID: "", processID: 1, addresses: [], ranks: 1),
-      options: ControlOptions())
+      options: ControlOptions(peerTimeout: .seconds(60)))
     while true {
       do {
         return try await ControlClient.connect(

@@ -68,7 +68,7 @@ final class ScriptedPrefill: ControlHandler {
           vocabularySize: UInt32(engine.model.vocabularySize), endTokens: engine.model.endTokens,
           poolBlocks: UInt32(pool.blockCount)),
         bootID: "", processID: 1, addresses: [address], ranks: 1),
-      options: ControlOptions())
+      options: ControlOptions(peerTimeout: .seconds(60)))
     self.progress = progress
     (released, releasing) = AsyncStream.makeStream()
   }
