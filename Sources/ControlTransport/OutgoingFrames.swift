@@ -1,3 +1,4 @@
+internal import ControlWire
 internal import NIOCore
 
 /// Frames on their way to the socket: urgent ones, then the others in their order.
@@ -33,7 +34,9 @@ struct OutgoingFrames {
     // Only a message in many frames is longer than a segment.
     while start < frames.count {
       var end = frames.count
-      if end - start > TransportLimits.writeBytes { end = Self.endOfFrame(frames, from: start) }
+      if end - start > TransportLimits.writeBytes {
+        end = FrameHeader.end(ofFrameAt: start, in: frames)
+      }
       appendSegment(frames[start..<end])
       start = end
     }
@@ -46,12 +49,6 @@ struct OutgoingFrames {
       tail = ByteBuffer()
     }
     tail.writeBytes(bytes)
-  }
-
-  /// The place behind the frame that starts at `start`.
-  private static func endOfFrame(_ frames: [UInt8], from start: Int) -> Int {
-    let length = (0..<4).reduce(0) { $0 | Int(frames[start + 16 + $1]) << (8 * $1) }
-    return start + 24 + length
   }
 
   /// What is to be written next; nil when there is nothing.

@@ -54,17 +54,19 @@ package final class PlatformThread: Sendable {
   /// The time that processors have spent on the calling thread, in the kernel too: clock_gettime(2)
   /// `CLOCK_THREAD_CPUTIME_ID`, which counts nanoseconds where getrusage(2) rounds.
   package static func processorTime() -> Duration {
-    var time = timespec()
-    // It fails for no clock that Linux has.
-    _ = unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    time(of: CLOCK_THREAD_CPUTIME_ID)
   }
 
   /// The same of all threads of the process, those that have ended among them
   /// (`CLOCK_PROCESS_CPUTIME_ID`).
   package static func processorTimeOfProcess() -> Duration {
+    time(of: CLOCK_PROCESS_CPUTIME_ID)
+  }
+
+  private static func time(of clock: clockid_t) -> Duration {
     var time = timespec()
-    _ = unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    // It fails for no clock that Linux has.
+    _ = unsafe clock_gettime(clock, &time)
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 

@@ -114,6 +114,12 @@ extension FrameHeader {
     }
   }
 
+  /// The place behind the frame that starts at `start`, in frames that this side has encoded.
+  package static func end(ofFrameAt start: Int, in frames: [UInt8]) -> Int {
+    let length = (0..<4).reduce(0) { $0 | Int(frames[start + 16 + $1]) << (8 * $1) }
+    return start + byteCount + length
+  }
+
   /// Whether the checksum in `frame`, a whole frame, is that of its other bytes.
   static func hasValidChecksum(_ frame: Span<UInt8>) -> Bool {
     unsafe frame.withUnsafeBytes { bytes in
