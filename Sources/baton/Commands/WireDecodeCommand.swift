@@ -44,9 +44,10 @@ package struct WireDecodeCommand: AsyncParsableCommand {
       }
       try print(inspector.feed(reader.finish()))
     } catch let error as BatonError {
-      throw failure(error.message)
+      throw CommandFailure.exit(because: error, status: .failure)
     } catch let error as CocoaError {
-      throw failure("\(file ?? "standard input"): \(error.localizedDescription)")
+      let text = "\(file ?? "standard input"): \(error.localizedDescription)"
+      throw CommandFailure.exit(because: BatonError(.invalidArgument, text), status: .failure)
     }
     if let line = inspector.finish() { try print([line]) }
     guard inspector.isSound else { throw ExitCode(ExitStatus.failure.rawValue) }
@@ -66,12 +67,5 @@ package struct WireDecodeCommand: AsyncParsableCommand {
     guard !lines.isEmpty else { return }
     let text = lines.map { $0 + "\n" }.joined()
     try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-  }
-
-  /// Says what went wrong; the exit code to throw.
-  private func failure(_ message: String) -> ExitCode {
-    // What cannot be written to standard error has no better place to be reported.
-    try? FileHandle.standardError.write(contentsOf: Data("Error: \(message)\n".utf8))
-    return ExitCode(ExitStatus.failure.rawValue)
   }
 }
