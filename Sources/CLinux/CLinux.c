@@ -212,14 +212,19 @@ int clinux_unix_accept(int fd)
     return accepted < 0 ? -errno : accepted;
 }
 
-int clinux_set_timeouts(int fd, unsigned milliseconds)
+static struct timeval time_of(unsigned milliseconds)
 {
-    struct timeval limit = {
+    return (struct timeval){
         .tv_sec = milliseconds / 1000,
         .tv_usec = (suseconds_t)(milliseconds % 1000) * 1000,
     };
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0
-        || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) < 0)
+}
+
+int clinux_set_timeouts(int fd, unsigned receiving, unsigned sending)
+{
+    struct timeval receive = time_of(receiving), send = time_of(sending);
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receive, sizeof receive) < 0
+        || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send, sizeof send) < 0)
         return -errno;
     return 0;
 }

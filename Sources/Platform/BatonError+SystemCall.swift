@@ -18,6 +18,7 @@ extension BatonError {
       // A peer's message that is longer than it may be, or has more descriptors.
       case EMSGSIZE: .protocolViolation
       case ENAMETOOLONG: .invalidArgument
+      case EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EHOSTUNREACH: .unavailable
       default: .internalError
       }
     let text = unsafe String(cString: clinux_error_text(error))

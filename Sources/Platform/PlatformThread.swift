@@ -63,6 +63,13 @@ package final class PlatformThread: Sendable {
     time(of: CLOCK_PROCESS_CPUTIME_ID)
   }
 
+  /// The same of another process (clock_getcpuclockid(3)); zero for one that has ended.
+  package static func processorTime(ofProcess id: Int32) -> Duration {
+    var clock = clockid_t()
+    guard unsafe clock_getcpuclockid(id, &clock) == 0 else { return .zero }
+    return time(of: clock)
+  }
+
   private static func time(of clock: clockid_t) -> Duration {
     var time = timespec()
     // It fails for no clock that Linux has.

@@ -61,7 +61,8 @@ package struct UnixSocket: ~Copyable, Sendable {
   /// How long each send and receive may take before it throws `deadlineExceeded`.
   package borrowing func setTimeout(milliseconds: UInt32) throws(BatonError) {
     _ = try check(
-      clinux_set_timeouts(descriptor.rawValue, milliseconds), "setsockopt SO_RCVTIMEO",
+      clinux_set_timeouts(descriptor.rawValue, milliseconds, milliseconds),
+      "setsockopt SO_RCVTIMEO",
       "Unix socket")
   }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #define CLINUX_SEAL_SEAL 0x0001         /* F_SEAL_SEAL */
 #define CLINUX_SEAL_SHRINK 0x0002       /* F_SEAL_SHRINK */
@@ -76,8 +77,11 @@ int clinux_unix_listen(int fd, const char *_Nonnull name, size_t length, int bac
 int clinux_unix_connect(int fd, const char *_Nonnull name, size_t length);
 int clinux_unix_accept(int fd);
 
-/* SO_RCVTIMEO and SO_SNDTIMEO (socket(7)): take a struct timeval through a void pointer. */
-int clinux_set_timeouts(int fd, unsigned milliseconds);
+/*
+ * SO_RCVTIMEO and SO_SNDTIMEO (socket(7)), in milliseconds, 0 for none: take a struct timeval
+ * through a void pointer.
+ */
+int clinux_set_timeouts(int fd, unsigned receiving, unsigned sending);
 
 /* SO_PEERCRED (unix(7)): struct ucred is behind _GNU_SOURCE. */
 int clinux_peer_credentials(int fd, pid_t *_Nonnull process, uid_t *_Nonnull user);
@@ -195,3 +199,25 @@ void clinux_word_advance(uint32_t *_Nonnull word);
  */
 int clinux_wait_any(const uint32_t *_Nonnull const *_Nonnull words,
                     const uint32_t *_Nonnull values, size_t count);
+
+/*
+ * Blocking TCP sockets for bulk data: no delay, keepalive after 15 s, closed on exec.
+ * `milliseconds` is how long connecting to each address may take, and then each send and receive.
+ */
+int clinux_tcp_connect(const char *_Nonnull host, uint16_t port, unsigned milliseconds);
+
+/* Listens on the first address of `host`; `port` 0 takes a free one and becomes it. */
+int clinux_tcp_listen(const char *_Nonnull host, uint16_t *_Nonnull port, int backlog);
+int clinux_tcp_accept(int listener);
+
+/* The most parts that one system call takes: IOV_MAX. */
+#define CLINUX_MAXIMUM_PARTS 1024
+
+/*
+ * Sends all parts, takes what there is of up to `capacity` bytes, or fills all parts; `parts`
+ * change on the way. 0 or how many bytes; or -EAGAIN when nothing could be sent or came for as long
+ * as the socket's timeout says, -ECONNRESET when the other side has closed.
+ */
+int clinux_send_all(int fd, struct iovec *_Nonnull parts, size_t count);
+ssize_t clinux_receive_some(int fd, void *_Nonnull bytes, size_t capacity);
+int clinux_receive_all(int fd, struct iovec *_Nonnull parts, size_t count);
