@@ -8,7 +8,7 @@ package struct ClusterKey: Equatable, Sendable {
   /// The least that RFC 2104 recommends for SHA-256: the length of its output.
   package static let minimumBytes = 32
 
-  private let key: SymmetricKey
+  let key: SymmetricKey
 
   /// Throws `invalidArgument` for a key that is too short; the key itself is in no message.
   package init(_ bytes: [UInt8]) throws(BatonError) {
@@ -70,6 +70,9 @@ package struct ClusterKeys: Equatable, Sendable {
     }
     try self.init(keys)
   }
+
+  /// What keys for other uses are derived from.
+  var derivationInputs: [SymmetricKey] { keys.map(\.key) }
 
   /// What `side` proves with: a code for each key, as it cannot know which the peer has.
   func proof(of side: HandshakeMachine.Side, over transcript: HandshakeTranscript) -> Proof {
