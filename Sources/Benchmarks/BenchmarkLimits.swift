@@ -21,4 +21,6 @@ enum BenchmarkLimits {
   /// Round trips of one round, for each that is on its way at once.
   static let roundTripsPerRound = 1_000
   static let tokenChunks = 200_000
+  /// How long a bare stream may bring nothing.
+  static let streamMilliseconds: UInt32 = 5_000
 }

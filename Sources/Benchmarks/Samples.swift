@@ -1,3 +1,25 @@
+import KVCore
+
+/// Times of the same thing done many times, and the time that processors spent on it.
+struct TimedSamples {
+  private(set) var times = Samples()
+  private var processors = Duration.zero
+
+  /// - Parameter clock: the time that processors have spent so far.
+  mutating func time(
+    _ clock: () -> Duration, _ body: () throws(BatonError) -> Void
+  ) throws(BatonError) {
+    let before = clock()
+    let start = ContinuousClock.now
+    try body()
+    times.add(ContinuousClock.now - start)
+    processors += clock() - before
+  }
+
+  /// On average for each.
+  var processorTime: Duration { times.count == 0 ? .zero : processors / times.count }
+}
+
 /// Times of the same thing done many times.
 package struct Samples: Sendable {
   private var nanoseconds: [Int64] = []

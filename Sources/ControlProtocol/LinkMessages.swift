@@ -22,15 +22,26 @@ package struct RegionInfo: Hashable, Sendable {
   }
 }
 
-/// How one rank of one side of a link is reached. One case per transport.
-package enum EndpointInfo: Hashable, Sendable {
+/// How one rank of one side of a link is reached: over each transport that is there.
+///
+/// The side that only reads offers nothing, and names so the transports that it can read over.
+package struct EndpointInfo: Hashable, Sendable {
   /// Same-node shared memory.
-  case sharedMemory(SharedMemoryEndpoint)
+  package var sharedMemory: SharedMemoryEndpoint?
+  package var tcp: TCPEndpoint?
 
-  /// The name of the transport in metrics and on the command line.
-  package var transport: String {
-    switch self {
-    case .sharedMemory: "shm"
+  package init(sharedMemory: SharedMemoryEndpoint? = nil, tcp: TCPEndpoint? = nil) {
+    self.sharedMemory = sharedMemory
+    self.tcp = tcp
+  }
+
+  /// The transports that are there, the best first.
+  package var transports: [TransportKind] {
+    TransportKind.allCases.filter { kind in
+      switch kind {
+      case .sharedMemory: sharedMemory != nil
+      case .tcp: tcp != nil
+      }
     }
   }
 }
@@ -50,6 +61,28 @@ package struct SharedMemoryEndpoint: Hashable, Sendable {
     self.token = token
     self.regions = regions
   }
+
+  /// Of a side that only reads.
+  package static let nothing = SharedMemoryEndpoint(socketName: "", token: [], regions: [])
+}
+
+/// Where data connections are accepted, and what can be read over them.
+package struct TCPEndpoint: Hashable, Sendable {
+  /// `HOST:PORT` or `[IPV6]:PORT`; none where nothing is offered.
+  package var addresses: [String]
+  /// 32 random bytes that the link's data connections are proven with; empty where nothing is
+  /// offered.
+  package var salt: [UInt8]
+  package var regions: [RegionInfo]
+
+  package init(addresses: [String], salt: [UInt8], regions: [RegionInfo]) {
+    self.addresses = addresses
+    self.salt = salt
+    self.regions = regions
+  }
+
+  /// Of a side that only reads.
+  package static let nothing = TCPEndpoint(addresses: [], salt: [], regions: [])
 }
 
 /// Decode to prefill, once per link. Answered by `linkOpened`.

@@ -74,6 +74,12 @@ package enum ControlAddress: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// The host of a TCP address.
+  package var host: String? {
+    guard case .tcp(let host, _) = self else { return nil }
+    return host
+  }
+
   /// The path of a Unix socket that lies in the file system.
   var filePath: String? {
     guard case .unix(let path) = self, !path.hasPrefix("@") else { return nil }

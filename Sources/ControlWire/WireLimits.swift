@@ -22,6 +22,7 @@ package enum WireLimits {
   package static let proofCodeBytes = ClusterKey.codeBytes
   package static let sha256Bytes = 32
   package static let socketTokenBytes = 16
+  package static let dataSaltBytes = 32
 
   package static let maximumRanks = 1_024
   package static let maximumEndTokens = 1_024

@@ -15,8 +15,6 @@ struct Handover: Sendable {
   let host: EngineHost
   let links: LinkTable
   let leases: LeaseKeeper
-  /// Copies, beside the steps.
-  let copier: WorkerThread
 
   enum Outcome: Sendable {
     /// Prefill's first token was the last one.
@@ -24,8 +22,12 @@ struct Handover: Sendable {
     case arrived(ArrivalBox)
   }
 
-  /// An engine that cannot attend over a peer's memory has everything copied.
-  private var mode: HandoffMode { host.engine.canBorrow ? host.configuration.handoff : .copy }
+  /// An engine that cannot attend over a peer's memory, or that does not have it, has everything
+  /// copied.
+  private func mode(over link: Link) -> HandoffMode {
+    host.engine.canBorrow && link.pool.canBorrow ? host.configuration.handoff : .copy
+  }
+
   private var geometry: KVGeometry { host.engine.geometry }
 
   /// Waits for our own blocks and for prefill.
@@ -35,14 +37,17 @@ struct Handover: Sendable {
   func receive(
     _ request: DecodeRequest, by deadline: ContinuousClock.Instant
   ) async throws -> Outcome {
+    var used: Link?
     do {
-      return try await handOver(request, by: deadline)
+      return try await handOver(request, by: deadline, over: &used)
     } catch {
       let error = BatonError(wrapping: error)
       if error.code == .cancelled {
         host.logger.info("hand-over cancelled", metadata: ["request": "\(request.request)"])
       } else {
-        host.metrics.recordFailedMigration(transport: "shm", mode: mode, code: error.code)
+        host.metrics.recordFailedMigration(
+          transport: used?.pool.transport.description ?? "none",
+          mode: used.map(mode(over:)) ?? host.configuration.handoff, code: error.code)
         host.logger.warning(
           "hand-over failed", metadata: ["request": "\(request.request)", "error": "\(error)"])
       }
@@ -51,15 +56,17 @@ struct Handover: Sendable {
   }
 
   private func handOver(
-    _ request: DecodeRequest, by deadline: ContinuousClock.Instant
+    _ request: DecodeRequest, by deadline: ContinuousClock.Instant, over used: inout Link?
   ) async throws -> Outcome {
     let ticket = request.ticket
     if let refusal = refusal(of: request) { throw refusal }
     let link = try await links.link(
       to: ticket.engine, incarnation: ticket.incarnation, addresses: ticket.addresses)
+    used = link
     let plan = HandoverPlan(
       tokenCount: Int(ticket.tokenCount),
-      maximumTokens: Int(request.sampling.maximumTokens), mode: mode, geometry: geometry)
+      maximumTokens: Int(request.sampling.maximumTokens), mode: mode(over: link),
+      geometry: geometry)
     // Kept before it is claimed, so that prefill's first word of it finds it; and claimed before we
     // wait for our own blocks, so that the lease can be renewed meanwhile.
     guard leases.keep(ticket.id, on: link) else {
@@ -101,7 +108,7 @@ struct Handover: Sendable {
   /// are still to come.
   private enum Step: Sendable {
     case reserved([BlockRange])
-    case progress(PrefillProgress)
+    case progress(PrefillProgress, at: ContinuousClock.Instant)
   }
 
   private func receive(
@@ -155,7 +162,7 @@ struct Handover: Sendable {
         guard case .prefillProgress(let progress) = message else {
           throw BatonError(.protocolViolation, "expected PrefillProgress from \(engine)")
         }
-        if case .dropped = steps.yield(.progress(progress)) {
+        if case .dropped = steps.yield(.progress(progress, at: .now)) {
           throw BatonError(.resourceExhausted, "\(engine) tells of more progress than there can be")
         }
         if progress.completion != nil { return }
@@ -172,7 +179,7 @@ struct Handover: Sendable {
   ) async throws -> Outcome? {
     switch step {
     case .reserved(let own): state.own = own
-    case .progress(let progress): try state.take(progress)
+    case .progress(let progress, let time): try state.take(progress, at: time)
     }
     if let finish = state.completion?.finish {
       leases.release(state.ticket.id, on: state.link)
@@ -180,7 +187,11 @@ struct Handover: Sendable {
     }
     guard let own = state.own else { return nil }
     let ready = ContinuousClock.now
-    if let blocks = state.nextToCopy() { try await copy(blocks, of: state, into: own) }
+    if let blocks = state.nextToCopy() {
+      let start = ContinuousClock.now
+      try await copy(blocks, of: state, into: own)
+      state.noteCopy(from: start, to: .now)
+    }
     guard let completion = state.completion else { return nil }
     return .arrived(
       ArrivalBox(try arrive(state, completion: completion, own: own, ready: ready)))
@@ -194,9 +205,19 @@ struct Handover: Sendable {
     let targets = own.blocks(at: first..<first + blocks.count)
     let stamps = Array(state.stamps[blocks])
     let checksums = wantedChecksums(state, of: blocks)
-    let pool = state.link.pool
-    _ = try await copier.run {
-      Result { try pool.copy(sources, stamps: stamps, checksums: checksums, to: targets) }
+    let (pool, ticket) = (state.link.pool, state.ticket.id)
+    let cancellation = MigrationCancellation()
+    // Nobody else may have the targets before the copy has ended, so it is waited for all the same.
+    _ = try await withTaskCancellationHandler {
+      await state.link.copier.run {
+        Result {
+          try pool.copy(
+            sources, stamps: stamps, checksums: checksums, to: targets, under: ticket,
+            cancellation: cancellation)
+        }
+      }
+    } onCancel: {
+      cancellation.cancel()
     }.get()
   }
 
@@ -234,10 +255,11 @@ struct Handover: Sendable {
     }
     let movedBlocks = plan.ticketBlocks - plan.borrowedBlocks
     let report = MigrationReport(
-      transport: "shm", mode: mode.description, blocks: UInt32(plan.ticketBlocks),
+      transport: link.pool.transport.description, mode: mode(over: link).description,
+      blocks: UInt32(plan.ticketBlocks),
       bytes: UInt64((geometry.blockBytes * movedBlocks).rawValue),
       microseconds: (ContinuousClock.now - ready).wholeMicroseconds)
-    host.metrics.record(report)
+    host.metrics.record(report, overlap: mode(over: link) == .copy ? state.overlap : nil)
     let time = Node.monotonicMicroseconds()
     let blocks =
       (prefix?.blocks.addresses ?? []).map { KVBlockAddress($0) } + host.addresses(of: own)
@@ -255,6 +277,7 @@ struct Handover: Sendable {
       "KV arrived",
       metadata: [
         "request": "\(arrival.request.request)", "from": "\(arrival.request.ticket.engine)",
+        "transport": "\(report.transport)",
         "mode": "\(report.mode)", "blocks": "\(report.blocks)", "moved": "\(moved)",
         "verified": "\(host.configuration.verify == .full ? movedBlocks : 0)",
         "microseconds": "\(report.microseconds)", "at_us": "\(arrival.monotonicMicroseconds)",

@@ -16,6 +16,9 @@ struct HandoverState: Sendable {
   private(set) var completion: PrefillDone?
   /// Blocks from the start on that are copied, or are borrowed and not copied at all.
   private var settled: Int
+  /// When prefill said that it was done.
+  private var completedAt: ContinuousClock.Instant?
+  private var copies: [(start: ContinuousClock.Instant, end: ContinuousClock.Instant)] = []
 
   init(request: DecodeRequest, link: Link, plan: HandoverPlan) {
     self.request = request
@@ -28,7 +31,9 @@ struct HandoverState: Sendable {
 
   /// Throws `BatonError` with `protocolViolation` for progress that does not follow on the last.
   /// That it has as many checksums as stamps, the codec has seen to.
-  mutating func take(_ progress: PrefillProgress) throws(BatonError) {
+  mutating func take(
+    _ progress: PrefillProgress, at time: ContinuousClock.Instant
+  ) throws(BatonError) {
     guard Int(progress.firstBlock) == stamps.count else {
       throw BatonError(
         .protocolViolation,
@@ -37,11 +42,26 @@ struct HandoverState: Sendable {
     stamps += progress.stamps
     checksums += progress.checksums
     completion = progress.completion
+    if completion != nil { completedAt = time }
     guard stamps.count <= plan.ticketBlocks else {
       throw BatonError(
         .protocolViolation,
         "\(link.engine) speaks of \(stamps.count) of \(plan.ticketBlocks) blocks")
     }
+  }
+
+  mutating func noteCopy(from start: ContinuousClock.Instant, to end: ContinuousClock.Instant) {
+    copies.append((start, end))
+  }
+
+  /// Which part of the time of all copies passed before prefill was done; nil without copies.
+  var overlap: Double? {
+    guard let completedAt, !copies.isEmpty else { return nil }
+    let (hidden, all) = copies.reduce((Duration.zero, Duration.zero)) { sum, copy in
+      let hidden = max(.zero, min(copy.end, completedAt) - copy.start)
+      return (sum.0 + hidden, sum.1 + (copy.end - copy.start))
+    }
+    return all > .zero ? hidden / all : nil
   }
 
   /// The final blocks that are to be copied and have not been given out before; nil for none.

@@ -1,5 +1,6 @@
 import ControlProtocol
 import ControlTransport
+import EngineHost
 import KVCore
 import Migration
 
@@ -9,6 +10,8 @@ struct Link: Sendable {
   let connection: ControlConnection
   /// Copies and borrows blocks of the engine's pool.
   let pool: PoolMigration
+  /// Where it copies.
+  let copier: WorkerThread
 
   var engine: EngineID { connection.remote.engine }
   var incarnation: Incarnation { connection.remote.incarnation }

@@ -123,9 +123,7 @@ actor LinkTable {
     }
     let remoteModel = try host.requireSameModel(as: connection)
     let id = LinkID.random()
-    try host.migration.initialize(
-      link: id, remote: engine, remoteIncarnation: connection.remote.incarnation,
-      onPeerDeath: connection.abandonForDeath)
+    try host.initialize(link: id, over: connection)
     let link: Link
     do {
       try await connect(id, over: connection)
@@ -133,7 +131,10 @@ actor LinkTable {
         geometry: remoteModel.geometry, blockCount: Int(remoteModel.poolBlocks))
       let pool = try PoolMigration(
         backend: host.migration, link: id, peer: engine, remote: layout, destination: host.pool)
-      link = Link(id: id, connection: connection, pool: pool)
+      // What comes over the network keeps its thread waiting, and not the other links'.
+      link = Link(
+        id: id, connection: connection, pool: pool,
+        copier: pool.canBorrow ? copier : try WorkerThread(name: "link-copy"))
     } catch {
       host.migration.disconnect(link: id)
       throw error
@@ -141,7 +142,7 @@ actor LinkTable {
     host.logger.info(
       "link set up",
       metadata: [
-        "link": "\(link.id)", "prefill": "\(engine)",
+        "link": "\(link.id)", "prefill": "\(engine)", "transport": "\(link.pool.transport)",
         "death_told_by": host.migration.watchesPeer(of: id) ? "liveness word" : "socket",
         "milliseconds": "\((ContinuousClock.now - start).wholeMilliseconds)",
       ])

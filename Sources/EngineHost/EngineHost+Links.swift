@@ -1,6 +1,10 @@
+import BatonRuntime
 package import ControlProtocol
 package import ControlTransport
 package import KVCore
+import KVPool
+import Logging
+import Migration
 
 extension EngineHost {
   /// Throws `BatonError` with `incompatible` and both values unless the other end runs the same
@@ -26,6 +30,68 @@ extension EngineHost {
         "engine \(peer) has KV geometry \(theirs.geometry); engine \(id) has \(ours.geometry)")
     }
     return theirs
+  }
+}
+
+extension EngineHost {
+  /// Over what this engine's links move blocks. Prefill takes data connections on the hosts of its
+  /// control addresses; where there are none, on this machine's loopback.
+  static func migrationOptions(
+    _ configuration: EngineConfiguration, addresses: [ControlAddress], keys: ClusterKeys?
+  ) -> MigrationOptions {
+    let advertised = configuration.advertise.compactMap { try? ControlAddress($0).host }
+    var hosts: [String] = []
+    for host in addresses.compactMap(\.host) where !hosts.contains(host) { hosts.append(host) }
+    if hosts.isEmpty { hosts = ["127.0.0.1"] }
+    let listeners = hosts.enumerated().map { place, host in
+      MigrationOptions.DataListener(
+        host: host, port: configuration.migration.dataPort,
+        advertisedHost: advertised.isEmpty ? host : advertised[min(place, advertised.count - 1)])
+    }
+    return MigrationOptions(
+      transports: configuration.migration.transports, clusterKeys: keys,
+      dataListeners: configuration.role == .prefill ? listeners : [],
+      lanes: configuration.migration.lanes,
+      progressTimeoutMilliseconds: UInt32(configuration.control.peerTimeoutMilliseconds))
+  }
+
+  /// Lets the peer of a link read `blocks` of the pool under `ticket`.
+  package func grant(_ ticket: TicketID, blocks: [BlockRange], link: LinkID) {
+    let blockBytes = pool.geometry.blockBytes.rawValue
+    let extents = blocks.map { range in
+      RegionExtent(
+        region: PoolLayout.blocksKey, offset: Int(range.first.rawValue) * blockBytes,
+        length: Int(range.count) * blockBytes)
+    }
+    migration.grant(ticket, extents: extents, link: link)
+  }
+
+  /// Takes `ticket` back, and gives `blocks` back once nothing of them is being sent.
+  package func revoke(_ ticket: TicketID, blocks: [BlockRange]) {
+    migration.revoke(ticket) { [reserver] in reserver.release(blocks) }
+  }
+
+  /// A link to the engine at the other end of `connection`, which ends with it.
+  ///
+  /// Throws as `MigrationBackend.initialize` does.
+  package func initialize(
+    link: LinkID, over connection: ControlConnection
+  ) throws(BatonError) {
+    let (logger, remote) = (logger, connection.remote.engine)
+    try migration.initialize(
+      link: link, remote: remote, remoteIncarnation: connection.remote.incarnation,
+      onPeerDeath: connection.abandonForDeath
+    ) { transport, error, wasInUse in
+      let metadata: Logger.Metadata = [
+        "link": "\(link)", "engine": "\(remote)", "transport": "\(transport)",
+        "reason": "\(error.message)",
+      ]
+      if wasInUse {
+        logger.warning("transport failed", metadata: metadata)
+      } else {
+        logger.info("transport cannot be used", metadata: metadata)
+      }
+    }
   }
 }
 

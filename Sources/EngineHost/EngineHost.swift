@@ -62,17 +62,7 @@ package final class EngineHost: Sendable {
         "threads": "\(configuration.threads)",
         "milliseconds": "\((ContinuousClock.now - start).wholeMilliseconds)",
       ])
-    let bytes = engine.geometry.blockBytes * configuration.kvBlocks
-    // Reserved huge pages, which the pool takes first, are no part of what is available otherwise.
-    let available = max(
-      SystemMemory.availableBytes(), SystemMemory.hugePageBytes * SystemMemory.freeHugePages())
-    guard bytes < available else {
-      throw BatonError(
-        .invalidArgument,
-        "--kv-blocks: \(configuration.kvBlocks) blocks take \(bytes), and \(available) of memory "
-          + "are available; at most \(available.rawValue / engine.geometry.blockBytes.rawValue) fit"
-      )
-    }
+    let bytes = try Self.poolBytes(configuration, engine.geometry)
     self.pool = try KVPool(
       geometry: engine.geometry, blockCount: configuration.kvBlocks)
     let poolTokens = configuration.kvBlocks * configuration.blockTokens
@@ -85,7 +75,10 @@ package final class EngineHost: Sendable {
         ])
     }
     self.reserver = BlockReserver(pool: pool)
-    self.migration = try MigrationBackend(engine: id, incarnation: incarnation)
+    self.migration = try MigrationBackend(
+      engine: id, incarnation: incarnation,
+      options: Self.migrationOptions(
+        configuration, addresses: addresses, keys: options.keys))
     self.metrics = BatonMetrics()
     logger.info(
       "pool ready",
@@ -97,6 +90,23 @@ package final class EngineHost: Sendable {
         "the pool is not all on huge pages, which copies and restarts are faster on",
         metadata: ["set": "\(advice)"])
     }
+  }
+
+  /// What the pool takes. Throws `invalidArgument` where the machine has not as much.
+  private static func poolBytes(
+    _ configuration: EngineConfiguration, _ geometry: KVGeometry
+  ) throws(BatonError) -> ByteCount {
+    let bytes = geometry.blockBytes * configuration.kvBlocks
+    // Reserved huge pages, which the pool takes first, are no part of what is available otherwise.
+    let available = max(
+      SystemMemory.availableBytes(), SystemMemory.hugePageBytes * SystemMemory.freeHugePages())
+    guard bytes < available else {
+      throw BatonError(
+        .invalidArgument,
+        "--kv-blocks: \(configuration.kvBlocks) blocks take \(bytes), and \(available) of memory "
+          + "are available; at most \(available.rawValue / geometry.blockBytes.rawValue) fit")
+    }
+    return bytes
   }
 
   /// The tokenizer is the proxy's to use, and the engine's to vouch for.

@@ -58,11 +58,6 @@ package final class PeerPool: Sendable {
     return body(words)
   }
 
-  /// The first range that is not inside the pool, or nil.
-  package func firstOutside(of ranges: [BlockRange]) -> BlockRange? {
-    ranges.first { $0.end > blockCount }
-  }
-
   /// Compares the stamps of `ranges`, in order, with the final ones expected.
   ///
   /// Call it before and after reading: what was read in between is good if both find nothing.

@@ -7,8 +7,11 @@ package import Platform
 package struct MemoryRegion: Sendable {
   /// How peers reach the region.
   package enum Sharing: Sendable {
-    /// Peers on the node map `file`; the region starts at `offset` in it.
-    case file(SharedMemoryFile, offset: ByteCount)
+    /// Peers on the node map `file`, in which the region starts at `offset`; others are sent what
+    /// lies at `address` in this process.
+    case file(SharedMemoryFile, offset: ByteCount, address: UInt)
+    /// Peers are sent what lies at `address` in this process.
+    case memory(address: UInt)
     /// Nobody but this process: the region can only be migrated into.
     case none
   }
@@ -37,7 +40,10 @@ package struct MemoryRegion: Sendable {
     pool.layout.regions.map { region in
       MemoryRegion(
         key: region.key, length: region.length, address: nil,
-        sharing: .file(pool.file, offset: region.offset), owner: pool)
+        sharing: .file(
+          pool.file, offset: region.offset,
+          address: pool.baseAddress + UInt(region.offset.rawValue)),
+        owner: pool)
     }
   }
 
@@ -47,6 +53,14 @@ package struct MemoryRegion: Sendable {
     return MemoryRegion(
       key: blocks.key, length: blocks.length,
       address: pool.baseAddress + UInt(blocks.offset.rawValue), sharing: .none, owner: pool)
+  }
+
+  /// Where peers' reads of the region begin in this process; nil where it is not shared.
+  var sourceAddress: UInt? {
+    switch sharing {
+    case .file(_, _, let address), .memory(let address): address
+    case .none: nil
+    }
   }
 
   /// What the other side of a link is told.

@@ -1,5 +1,6 @@
 package import ControlProtocol
 package import KVCore
+import Platform
 import Synchronization
 
 /// One engine's side of all its links: who may read which memory of ours, and whose we read.
@@ -7,19 +8,29 @@ import Synchronization
 /// A link is set up by `initialize`, `registerMemoryRegion`, `endpointInfo` and `connect`, on both
 /// sides, and used by `migrate` and `remoteRegion`. Callable from any thread.
 package final class MigrationBackend: Sendable {
+  /// Told when a transport cannot be used for a link, or not any more; must not block.
+  ///
+  /// - Parameters: which one, why, and whether it had been in use.
+  package typealias TransportFailureHandler = @Sendable (TransportKind, BatonError, Bool) -> Void
+
   private enum Phase: Sendable {
     case initialized
     case connecting
-    case connected(any TransportConnection)
+    case connected(LinkConnection)
   }
 
   private struct Link: Sendable {
     let peer: LinkPeer
+    let onTransportFailure: TransportFailureHandler
     /// Tells this link from a later one of the same id.
     let serial: UInt64
     /// In the order of their registration.
     var regions: [MemoryRegion] = []
     var phase = Phase.initialized
+
+    func close() {
+      if case .connected(let connection) = phase { connection.close() }
+    }
   }
 
   private struct State: Sendable {
@@ -27,15 +38,30 @@ package final class MigrationBackend: Sendable {
     var nextSerial: UInt64 = 0
   }
 
-  private let transport: any Transport
+  /// The best first.
+  private let transports: [any Transport]
+  private let grants: GrantTable
   private let state = Mutex(State())
 
   /// Starts to serve: from now on peers that were given an endpoint can fetch it.
   ///
-  /// Throws `resourceExhausted` if the system gives no more descriptors or threads.
-  package init(engine: EngineID, incarnation: Incarnation) throws(BatonError) {
-    transport = try SharedMemoryTransport(
-      identity: LinkPeer(engine: engine, incarnation: incarnation))
+  /// Throws `resourceExhausted` if the system gives no more descriptors or threads, `unavailable`
+  /// for an address of `options` that cannot be served.
+  package init(
+    engine: EngineID, incarnation: Incarnation, options: MigrationOptions = MigrationOptions()
+  ) throws(BatonError) {
+    let identity = LinkPeer(engine: engine, incarnation: incarnation)
+    let grants = GrantTable()
+    self.grants = grants
+    var transports: [any Transport] = []
+    for kind in TransportKind.allCases where options.transports.contains(kind) {
+      switch kind {
+      case .sharedMemory: transports.append(try SharedMemoryTransport(identity: identity))
+      case .tcp:
+        transports.append(try TCPTransport(options: options, grants: grants))
+      }
+    }
+    self.transports = transports
   }
 
   // MARK: Setting up
@@ -45,12 +71,14 @@ package final class MigrationBackend: Sendable {
   /// - Parameter onPeerDeath: called at most once, when the transport learns that the peer's
   ///   process has ended, perhaps before any socket says so. It is called on a thread of the
   ///   transport's and must not block.
+  /// - Parameter onTransportFailure: called on the thread that found out.
   ///
   /// Throws `invalidArgument` if the link exists: it must be disconnected first, so that what it
   /// holds is never overwritten; `resourceExhausted` if there are too many.
   package func initialize(
     link: LinkID, remote: EngineID, remoteIncarnation: Incarnation,
-    onPeerDeath: @escaping @Sendable () -> Void = {}
+    onPeerDeath: @escaping @Sendable () -> Void = {},
+    onTransportFailure: @escaping TransportFailureHandler = { _, _, _ in }
   ) throws(BatonError) {
     try state.withLock { (state) throws(BatonError) in
       guard state.links[link] == nil else {
@@ -63,8 +91,9 @@ package final class MigrationBackend: Sendable {
       }
       state.nextSerial += 1
       state.links[link] = Link(
-        peer: LinkPeer(engine: remote, incarnation: remoteIncarnation), serial: state.nextSerial)
-      transport.begin(link: link, onPeerDeath: onPeerDeath)
+        peer: LinkPeer(engine: remote, incarnation: remoteIncarnation),
+        onTransportFailure: onTransportFailure, serial: state.nextSerial)
+      for transport in transports { transport.begin(link: link, onPeerDeath: onPeerDeath) }
     }
   }
 
@@ -87,7 +116,7 @@ package final class MigrationBackend: Sendable {
           "region \(region.key) of link \(link): the key is taken, or there are more than "
             + "\(MigrationLimits.maximumRegions) regions")
       }
-      try transport.register(region, with: entry.regions)
+      for transport in transports { try transport.register(region, with: entry.regions) }
       entry.regions.append(region)
       state.links[link] = entry
     }
@@ -98,15 +127,20 @@ package final class MigrationBackend: Sendable {
     // Under the lock, so that a link that is disconnected at the same time leaves no offer behind.
     try state.withLock { (state) throws(BatonError) in
       let entry = try Self.link(link, in: state)
-      return try transport.endpointInfo(link: link, peer: entry.peer, regions: entry.regions)
+      var info = EndpointInfo()
+      for transport in transports {
+        try transport.offer(link: link, peer: entry.peer, regions: entry.regions, in: &info)
+      }
+      return info
     }
   }
 
-  /// Reaches the peer's regions: its memory is mapped and populated when this returns.
+  /// Reaches the peer's regions, over the best transport that works: what can be mapped is mapped
+  /// and populated when this returns.
   ///
-  /// Throws `BatonError`: `unauthenticated`, `peerGone`, `deadlineExceeded` or `incompatible` as
-  /// the transport finds, after which it may be called again; `cancelled` if the link was
-  /// disconnected meanwhile.
+  /// Throws `BatonError`: `incompatible` if both sides have no transport in common, and what the
+  /// last transport finds, `unauthenticated`, `peerGone`, `deadlineExceeded` or `incompatible`,
+  /// after which it may be called again; `cancelled` if the link was disconnected meanwhile.
   package func connect(link: LinkID, remote: EndpointInfo) async throws {
     let entry = try state.withLock { (state) throws(BatonError) in
       let entry = try Self.link(link, in: state)
@@ -116,16 +150,47 @@ package final class MigrationBackend: Sendable {
       state.links[link]?.phase = .connecting
       return entry
     }
-    let connection: any TransportConnection
+    let connection: LinkConnection
     do {
-      connection = try await transport.connect(link: link, peer: entry.peer, remote: remote)
+      let common = transports.filter { remote.transports.contains($0.kind) }
+      guard !common.isEmpty else { throw nothingInCommon(with: remote, of: entry.peer.engine) }
+      connection = try await PlatformThread.run(name: "baton-connect") {
+        try LinkConnection(
+          link: link, peer: entry.peer, remote: remote, transports: common,
+          onFailure: entry.onTransportFailure)
+      }
     } catch {
       _ = move(link, entry.serial, to: .initialized)
       throw BatonError(wrapping: error)
     }
     guard move(link, entry.serial, to: .connected(connection)) else {
+      connection.close()
       throw BatonError(.cancelled, "link \(link) was disconnected while it was connecting")
     }
+  }
+
+  private func nothingInCommon(with remote: EndpointInfo, of peer: EngineID) -> BatonError {
+    func list(_ kinds: [TransportKind]) -> String {
+      kinds.isEmpty ? "none" : kinds.map(\.description).joined(separator: ", ")
+    }
+    return BatonError(
+      .incompatible,
+      "\(peer) offers these transports: \(list(remote.transports)); here there are "
+        + list(transports.map(\.kind)))
+  }
+
+  // MARK: Lending
+
+  /// Lets the peer of `link` read `extents` of the regions that are shared with it under `ticket`,
+  /// until `revoke`. Peers that map the memory are not asked for a ticket: stamps tell them.
+  package func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {
+    grants.grant(ticket, extents: extents, link: link)
+  }
+
+  /// Takes a ticket back. `whenQuiet` is called once nothing more is sent of it, on this thread or
+  /// another, and its memory may then be used for something else; it must not block.
+  package func revoke(_ ticket: TicketID, whenQuiet: @escaping @Sendable () -> Void) {
+    grants.revoke(ticket, whenQuiet: whenQuiet)
   }
 
   // MARK: Using
@@ -133,13 +198,21 @@ package final class MigrationBackend: Sendable {
   /// Reads every piece of `batch` from the peer's regions into ours. Blocks until all bytes are
   /// there, so it is called on a thread that may wait.
   ///
+  /// - Parameter ticket: under which the peer has granted the pieces; mapped memory needs none.
+  ///
   /// All pieces are checked before the first byte moves. Throws `invalidArgument` for one that
   /// does not fit, `unavailable` if the link is not connected, and what the transport finds.
   package func migrate(
-    link: LinkID, batch: [MigrationItem]
+    link: LinkID, batch: [MigrationItem], under ticket: TicketID? = nil
   ) throws(BatonError) -> MigrationOutcome {
     let (connection, regions) = try connected(link)
-    return try connection.migrate(batch, into: regions)
+    let local = Dictionary(uniqueKeysWithValues: regions.map { ($0.key, $0) })
+    let plan = try MigrationPlan(batch: batch, local: local, remote: connection.regions)
+    // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
+    defer { withExtendedLifetime(regions) {} }
+    let mismatch = try connection.read(plan, under: ticket)
+    precondition(mismatch == nil, "a plan without checks cannot fail them")
+    return plan.outcome
   }
 
   /// A region of the peer in place.
@@ -153,21 +226,25 @@ package final class MigrationBackend: Sendable {
     }
     guard let region = connection.mappedRegion(key) else {
       throw BatonError(
-        .unimplemented, "regions cannot be mapped over \(transport.name) (link \(link))")
+        .unimplemented, "regions cannot be mapped over \(connection.kind) (link \(link))")
     }
     return region
   }
 
   /// Whether `onPeerDeath` will be called if the link's peer dies now; a peer may offer nothing to
   /// tell by, and a kernel may lack what it takes.
-  package func watchesPeer(of link: LinkID) -> Bool { transport.watchesPeer(of: link) }
+  package func watchesPeer(of link: LinkID) -> Bool {
+    transports.contains { $0.watchesPeer(of: link) }
+  }
 
   /// Whether it is known that the process at the other end of the link has ended, and not only a
   /// connection to it.
-  package func peerHasEnded(link: LinkID) -> Bool { transport.peerHasEnded(of: link) }
+  package func peerHasEnded(link: LinkID) -> Bool {
+    transports.contains { $0.peerHasEnded(of: link) }
+  }
 
   /// What the link reads the peer with, for who goes on after the link has ended.
-  func connection(of link: LinkID) throws(BatonError) -> any TransportConnection {
+  func connection(of link: LinkID) throws(BatonError) -> LinkConnection {
     try connected(link).0
   }
 
@@ -177,31 +254,38 @@ package final class MigrationBackend: Sendable {
   /// registered, and the link can be connected again. Memory that is still borrowed stays mapped.
   package func release(link: LinkID) {
     // What the link held is let go after the lock, here and below: unmapping takes time.
-    _ = state.withLock { state in
-      transport.withdraw(link: link)
+    let old = state.withLock { state in
+      for transport in transports { transport.withdraw(link: link) }
       let old = state.links[link]
       // A new serial, so that a `connect` that is under way does not bring the connection back.
       state.nextSerial += 1
       state.links[link] = old.map { old in
-        Link(peer: old.peer, serial: state.nextSerial, regions: old.regions)
+        Link(
+          peer: old.peer, onTransportFailure: old.onTransportFailure, serial: state.nextSerial,
+          regions: old.regions)
       }
       return old
     }
+    old?.close()
   }
 
   /// Ends the link; ending one that does not exist does nothing. Memory that is still borrowed
-  /// stays mapped, and a `migrate` that is under way comes to its end.
+  /// stays mapped; a `migrate` that is under way fails where it does not read mapped memory.
   package func disconnect(link: LinkID) {
-    _ = state.withLock { state in
-      transport.end(link: link)
+    grants.remove(link: link)
+    let old = state.withLock { state in
+      for transport in transports { transport.end(link: link) }
       return state.links.removeValue(forKey: link)
     }
+    old?.close()
   }
 
   /// Links that exist now.
   package var linkCount: Int { state.withLock { $0.links.count } }
 
-  deinit { transport.close() }
+  deinit {
+    for transport in transports { transport.close() }
+  }
 
   // MARK: Helpers
 
@@ -214,7 +298,7 @@ package final class MigrationBackend: Sendable {
 
   private func connected(
     _ id: LinkID
-  ) throws(BatonError) -> (any TransportConnection, [MemoryRegion]) {
+  ) throws(BatonError) -> (LinkConnection, [MemoryRegion]) {
     try state.withLock { (state) throws(BatonError) in
       let link = try Self.link(id, in: state)
       guard case .connected(let connection) = link.phase else {

@@ -19,6 +19,31 @@ enum MigrationLimits {
   /// From here on a batch is copied past the caches: about twice what a core's own cache holds
   /// today, of which little would be left there when the last byte is copied.
   static let pastCachesBytes = ByteCount.mebibytes(4)
+
+  // Data connections over TCP.
+
+  /// Data connections that have not proven themselves yet; the oldest makes room.
+  static let maximumStrangers = 64
+  /// Data connections of all links of one engine, each with a thread.
+  static let maximumDataConnections = 1_024
+  /// How long each step of a data connection's handshake may take.
+  static let handshakeMilliseconds: UInt32 = 2_000
+  /// What one request asks for at most, but for a block that is longer: enough that asking costs
+  /// nothing, and not so much that the end of a lease waits long for it.
+  static let requestBytes = 1 << 20
+  /// The most that an owner sends for one request: the longest block that there may be.
+  static let maximumRequestBytes = 1 << 30
+  /// Extents of one request; fewer than the parts of one system call, which also sends a header.
+  static let maximumRequestExtents = 512
+  /// Requests that a reader has sent on one connection and not had the answer of: the owner always
+  /// has the next one.
+  static let requestsInFlight = 2
+  /// What is received before it is hashed: little enough to be in the core's own cache still, and
+  /// enough that a system call brings many short blocks.
+  static let hashedBytes = 256 << 10
+
+  // Shared memory.
+
   /// 128 random bits open the descriptor server once.
   static let tokenBytes = 16
 }

@@ -10,6 +10,8 @@ struct MigrationPlan: Sendable {
     /// In this process.
     let targetAddress: UInt
     let length: Int
+    /// The place in the plan's checks of the first block that is read.
+    let firstCheck: Int
   }
 
   private(set) var reads: [Read] = []
@@ -36,6 +38,8 @@ struct MigrationPlan: Sendable {
     checks: BlockChecks? = nil
   ) throws(BatonError) {
     self.checks = checks
+    // Without checks every read starts at check 0, which nobody looks for.
+    let blockBytes = checks?.blockBytes ?? Int.max
     reads.reserveCapacity(batch.count)
     // Looked up only where the key changes: a batch may be thousands of pieces of one region.
     var key: RegionKey?
@@ -60,8 +64,9 @@ struct MigrationPlan: Sendable {
       }
       let (total, overflows) = bytes.rawValue.addingReportingOverflow(item.length.rawValue)
       guard !overflows else { throw Self.refusal(index, item, "the batch has too many bytes") }
+      append(
+        item, at: address + UInt(item.targetOffset.rawValue), check: bytes.rawValue / blockBytes)
       bytes = ByteCount(total)
-      append(item, at: address + UInt(item.targetOffset.rawValue))
     }
     if let checks {
       precondition(
@@ -77,7 +82,7 @@ struct MigrationPlan: Sendable {
       && offset.rawValue <= regionLength.rawValue - length.rawValue
   }
 
-  private mutating func append(_ item: MigrationItem, at address: UInt) {
+  private mutating func append(_ item: MigrationItem, at address: UInt, check: Int) {
     guard item.length > .zero else { return }
     if let last = reads.last, last.region == item.region,
       last.sourceOffset + last.length == item.sourceOffset.rawValue,
@@ -85,13 +90,41 @@ struct MigrationPlan: Sendable {
     {
       reads[reads.count - 1] = Read(
         region: last.region, sourceOffset: last.sourceOffset, targetAddress: last.targetAddress,
-        length: last.length + item.length.rawValue)
+        length: last.length + item.length.rawValue, firstCheck: last.firstCheck)
     } else {
       reads.append(
         Read(
           region: item.region, sourceOffset: item.sourceOffset.rawValue, targetAddress: address,
-          length: item.length.rawValue))
+          length: item.length.rawValue, firstCheck: check))
     }
+  }
+
+  /// The same plan with only these of its reads, or parts of them.
+  func keeping(_ reads: [Read]) -> MigrationPlan {
+    var plan = self
+    plan.reads = reads
+    plan.bytes = ByteCount(reads.reduce(0) { $0 + $1.length })
+    return plan
+  }
+
+  /// The reads in pieces of at most `maximumBytes`; where there are checks, of whole blocks, and
+  /// of one block at least.
+  func pieces(of maximumBytes: Int) -> [Read] {
+    let unit = checks?.blockBytes ?? 1
+    let step = max(unit, maximumBytes / unit * unit)
+    var pieces: [Read] = []
+    pieces.reserveCapacity(reads.count + bytes.rawValue / step)
+    for read in reads {
+      for start in stride(from: 0, to: read.length, by: step) {
+        pieces.append(
+          Read(
+            region: read.region, sourceOffset: read.sourceOffset + start,
+            targetAddress: read.targetAddress + UInt(start),
+            length: min(step, read.length - start),
+            firstCheck: read.firstCheck + (checks == nil ? 0 : start / unit)))
+      }
+    }
+    return pieces
   }
 
   private static func refusal(_ index: Int, _ item: MigrationItem, _ reason: String) -> BatonError {

@@ -1,14 +1,17 @@
 package import KVCore
 package import KVPool
 
-/// Brings blocks of a peer's KV pool over one link, verified by their stamps and checksums.
+/// Brings blocks of a peer's KV pool over one link, verified by their stamps and checksums where
+/// the memory is mapped, and by the peer's grant and the checksums where it is not.
 ///
 /// It can do so for as long as it exists, though the link and the peer may end. Copying blocks its
 /// thread and belongs on one that may wait; borrowing does not.
 package struct PoolMigration: Sendable {
-  private let connection: any TransportConnection
+  private let connection: LinkConnection
   private let peer: EngineID
-  private let source: PeerPool
+  private let remote: PoolLayout
+  /// The peer's pool in this process; nil where it cannot be mapped.
+  private let mapped: PeerPool?
   private let destination: KVPool
 
   /// - Parameters:
@@ -28,22 +31,31 @@ package struct PoolMigration: Sendable {
         .incompatible,
         "KV geometry of \(peer) is \(remote.geometry), here it is \(destination.geometry)")
     }
-    let blocks = try backend.remoteRegion(link: link, key: PoolLayout.blocksKey)
+    let connection = try backend.connection(of: link)
     for expected in remote.regions {
-      let region = try backend.remoteRegion(link: link, key: expected.key)
-      guard region.offset == expected.offset, region.length == expected.length else {
+      let length = connection.regions[expected.key]
+      let offset = connection.mappedRegion(expected.key)?.offset ?? expected.offset
+      guard length == expected.length, offset == expected.offset else {
         throw BatonError(
           .incompatible,
-          "region \(expected.key) of \(peer) has \(region.length.rawValue) bytes at "
-            + "\(region.offset.rawValue); \(remote.blockCount) blocks need "
+          "region \(expected.key) of \(peer) has \(length?.rawValue ?? 0) bytes at "
+            + "\(offset.rawValue); \(remote.blockCount) blocks need "
             + "\(expected.length.rawValue) at \(expected.offset.rawValue)")
       }
     }
-    source = try PeerPool(memory: blocks.memory, layout: remote, peer: peer)
-    connection = try backend.connection(of: link)
+    mapped = try connection.mappedRegion(PoolLayout.blocksKey).map { (blocks) throws(BatonError) in
+      try PeerPool(memory: blocks.memory, layout: remote, peer: peer)
+    }
+    self.connection = connection
     self.peer = peer
+    self.remote = remote
     self.destination = destination
   }
+
+  /// Whether the peer's blocks can be used where they are.
+  package var canBorrow: Bool { mapped != nil }
+  /// What blocks that are copied now come over.
+  package var transport: TransportKind { connection.kind }
 
   /// Copies the peer's blocks `sources` to `targets`, in order.
   ///
@@ -53,30 +65,42 @@ package struct PoolMigration: Sendable {
   ///   - checksums: the XXH3 checksums of `sources`, computed while the bytes are copied; empty to
   ///     trust the memory and verify the stamps alone.
   ///   - targets: allocated from this engine's pool; as many blocks as `sources`.
+  ///   - ticket: which the peer has granted to this link; mapped memory needs none.
+  ///   - cancellation: ends a copy between nodes early, with `cancelled`.
   ///
   /// When it returns, every byte is the one that the stamps stand for. Throws `staleBlock`, naming
   /// the block, if one has been reused, and `checksumMismatch`, with the block and both checksums,
-  /// if one has not and holds other bytes: `targets` then hold nothing of use.
+  /// if one has not and holds other bytes; `leaseExpired` if the peer grants the ticket no longer;
+  /// and what the last transport fails with: `targets` then hold nothing of use.
   package func copy(
-    _ sources: [BlockRange], stamps: [UInt64], checksums: [UInt64] = [], to targets: [BlockRange]
+    _ sources: [BlockRange], stamps: [UInt64], checksums: [UInt64] = [], to targets: [BlockRange],
+    under ticket: TicketID? = nil, cancellation: MigrationCancellation? = nil
   ) throws(BatonError) -> MigrationOutcome {
-    let borrowed = try borrow(sources, stamps: stamps, checksums: checksums)
-    let plan = try borrowed.plan(borrowed.stamps.indices, to: targets, in: destination)
+    let blocks = try SourceBlocks(
+      layout: remote, peer: peer, blocks: sources, stamps: stamps, checksums: checksums)
+    if let mapped { try blocks.verifyStamps(in: mapped) }
+    let plan = try blocks.plan(stamps.indices, to: targets, in: destination)
     // The plan has addresses only.
     defer { withExtendedLifetime(destination) {} }
-    let mismatch = try connection.read(plan)
-    try borrowed.verify(borrowed.stamps.indices, mismatch: mismatch)
+    let mismatch = try connection.read(plan, under: ticket, cancellation: cancellation)
+    // A block that was reused explains a checksum, so stamps come first.
+    if let mapped { try blocks.verifyStamps(in: mapped) }
+    if let mismatch { throw blocks.checksumMismatch(mismatch) }
     return plan.outcome
   }
 
   /// The peer's blocks in place, found final just now. Parameters and errors are those of `copy`,
-  /// but for the checksums: those are kept for `BorrowedBlocks.copyHome`.
+  /// but for the checksums: those are kept for `BorrowedBlocks.copyHome`; and `unimplemented` where
+  /// they cannot be mapped.
   package func borrow(
     _ sources: [BlockRange], stamps: [UInt64], checksums: [UInt64] = []
   ) throws(BatonError) -> BorrowedBlocks {
-    let borrowed = try BorrowedBlocks(
-      pool: source, peer: peer, blocks: sources, stamps: stamps, checksums: checksums)
-    if let position = borrowed.firstStale() { throw borrowed.staleBlock(at: position) }
-    return borrowed
+    guard let mapped else {
+      throw BatonError(.unimplemented, "blocks of \(peer) cannot be mapped over \(connection.kind)")
+    }
+    let blocks = try SourceBlocks(
+      layout: remote, peer: peer, blocks: sources, stamps: stamps, checksums: checksums)
+    try blocks.verifyStamps(in: mapped)
+    return BorrowedBlocks(source: blocks, pool: mapped)
   }
 }

@@ -10,8 +10,7 @@ struct LinkPeer: Hashable, Sendable {
 /// A way to read a peer's memory. One value serves all links of an engine; callable from any
 /// thread.
 protocol Transport: Sendable {
-  /// As in `EndpointInfo.transport`.
-  var name: String { get }
+  var kind: TransportKind { get }
 
   /// A new link. `onPeerDeath` is called at most once, when the transport learns that the peer's
   /// process has ended; it must not block.
@@ -21,15 +20,17 @@ protocol Transport: Sendable {
   /// link's earlier ones.
   func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError)
 
-  /// What `peer` needs to connect; a new one for each call, which ends the link's last one.
-  func endpointInfo(
-    link: LinkID, peer: LinkPeer, regions: [MemoryRegion]
-  ) throws(BatonError) -> EndpointInfo
+  /// Writes into `info` what `peer` needs to connect; a new one for each call, which ends the
+  /// link's last one. A side that only reads offers nothing, and says that it can.
+  func offer(
+    link: LinkID, peer: LinkPeer, regions: [MemoryRegion], in info: inout EndpointInfo
+  ) throws(BatonError)
 
-  /// Reaches `peer`'s regions. Bounded in time.
+  /// Reaches `peer`'s regions. Blocks, for a bounded time. Called only with an endpoint that has
+  /// this transport.
   func connect(
     link: LinkID, peer: LinkPeer, remote: EndpointInfo
-  ) async throws -> any TransportConnection
+  ) throws(BatonError) -> any TransportConnection
 
   /// Whether `onPeerDeath` will be called if the peer of a link dies now.
   func watchesPeer(of link: LinkID) -> Bool
@@ -37,7 +38,7 @@ protocol Transport: Sendable {
   /// Whether the transport knows that the process at the other end of a link has ended.
   func peerHasEnded(of link: LinkID) -> Bool
 
-  /// Takes back what `endpointInfo` gave out for a link, and what `connect` learned of its peer.
+  /// Takes back what `offer` gave out for a link, and what `connect` learned of its peer.
   func withdraw(link: LinkID)
 
   /// Ends what `begin` began.
@@ -47,32 +48,46 @@ protocol Transport: Sendable {
   func close()
 }
 
-extension TransportConnection {
-  /// Reads every piece of `batch` into this side's regions; all are checked before the first byte
-  /// moves. Blocks. Throws `invalidArgument` for a piece that does not fit, and as `read` does.
-  func migrate(
-    _ batch: [MigrationItem], into regions: [MemoryRegion]
-  ) throws(BatonError) -> MigrationOutcome {
-    let local = Dictionary(uniqueKeysWithValues: regions.map { ($0.key, $0) })
-    let plan = try MigrationPlan(batch: batch, local: local, remote: self.regions)
-    // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
-    defer { withExtendedLifetime(regions) {} }
-    let mismatch = try read(plan)
-    precondition(mismatch == nil, "a plan without checks cannot fail them")
-    return plan.outcome
-  }
+extension Transport {
+  func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void) {}
+  func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError) {}
+  func watchesPeer(of link: LinkID) -> Bool { false }
+  func peerHasEnded(of link: LinkID) -> Bool { false }
 }
 
-/// One side's access to a peer's regions; closed when the last reference is gone.
+/// One side's access to a peer's regions.
 protocol TransportConnection: Sendable {
   /// The lengths of the peer's regions.
   var regions: [RegionKey: ByteCount] { get }
 
-  /// Reads everything in `plan`, whose bounds have been checked against `regions`. Blocks.
+  /// Reads everything in `plan`, whose bounds have been checked against `regions`. Blocks; when it
+  /// returns, nobody writes to the plan's targets any more.
   ///
-  /// Returns the first block that is not as the plan's checks say; nothing after it is then read.
-  func read(_ plan: MigrationPlan) throws(BatonError) -> BlockMismatch?
+  /// - Parameters:
+  ///   - ticket: under which the peer lets it be read; nil where the transport asks for none.
+  ///   - cancellation: looked at between pieces.
+  func read(
+    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation?
+  ) -> ReadResult
 
   /// The region in place, or nil where this transport can only read pieces.
   func mappedRegion(_ key: RegionKey) -> MappedRegion?
+
+  /// Ends reads that are under way, and refuses others.
+  func close()
+}
+
+extension TransportConnection {
+  func mappedRegion(_ key: RegionKey) -> MappedRegion? { nil }
+  func close() {}
+}
+
+/// What became of a plan's reads.
+enum ReadResult: Sendable {
+  case complete
+  /// The first block that was found not to be as the plan's checks say; of what the plan had after
+  /// it, some may have been read.
+  case mismatch(BlockMismatch)
+  /// It ended early; `missing` is what has not been read, or not wholly.
+  case failed(BatonError, missing: MigrationPlan)
 }

@@ -26,28 +26,28 @@ final class LinkRegistry: Sendable {
   /// connection may have, and what the transports throw.
   func open(_ open: LinkOpen, for connection: ControlConnection) async throws -> EndpointInfo {
     try host.requireSameModel(as: connection)
-    for case .sharedMemory(let endpoint) in open.endpoints where !endpoint.socketName.isEmpty {
+    let offered = open.endpoints.flatMap { endpoint in
+      [endpoint.sharedMemory?.socketName ?? ""] + (endpoint.tcp?.addresses ?? [])
+    }
+    if let offered = offered.first(where: { !$0.isEmpty }) {
       // Nothing of decode's is read here, and nobody is to choose what this process connects to.
       throw BatonError(
-        .invalidArgument,
-        "LinkOpen offers memory at \(endpoint.socketName); a decode engine offers none")
+        .invalidArgument, "LinkOpen offers memory at \(offered); a decode engine offers none")
     }
     let count = state.withLock { $0.links[ObjectIdentifier(connection)]?.count ?? 0 }
     guard count < Limits.maximumLinksPerConnection else {
       throw BatonError(
         .resourceExhausted, "\(count) links are open on this connection, no more are taken")
     }
-    try host.migration.initialize(
-      link: open.link, remote: connection.remote.engine,
-      remoteIncarnation: connection.remote.incarnation, onPeerDeath: connection.abandonForDeath)
+    try host.initialize(link: open.link, over: connection)
     do {
       for region in MemoryRegion.shared(host.pool) {
         try host.migration.registerMemoryRegion(region, link: open.link)
       }
-      let endpoint = try host.migration.endpointInfo(link: open.link)
       for remote in open.endpoints {
         try await host.migration.connect(link: open.link, remote: remote)
       }
+      let endpoint = try host.migration.endpointInfo(link: open.link)
       state.withLock { state in
         state.links[ObjectIdentifier(connection), default: []].insert(open.link)
         state.connections[open.link] = connection

@@ -158,6 +158,7 @@ extension PrefillLoop {
       reply.fail(BatonError(.ticketUnknown, "ticket \(claim.ticket) is not known"))
       return
     }
+    host.grant(claim.ticket, blocks: job.submission.blocks, link: claimant.link)
     job.follower?.fail(BatonError(.cancelled, "the ticket was claimed anew"))
     claims += 1
     jobs[claim.ticket]?.follower = reply
@@ -202,7 +203,7 @@ extension PrefillLoop {
 
   /// Gives the blocks of an ended lease back; whoever still waits for the job is told why.
   private func end(_ lease: LeaseTable.EndedLease, because error: BatonError) {
-    host.reserver.release(lease.blocks)
+    host.revoke(lease.ticket, blocks: lease.blocks)
     queue.removeAll { $0 == lease.ticket }
     guard let job = jobs.removeValue(forKey: lease.ticket) else { return }
     // Whoever has had the last answer hears nothing more.

@@ -97,14 +97,15 @@ import Testing
       ])
   }
 
-  @Test("of a process are the six families of Baton, once they have counted something")
+  @Test("of a process are the seven families of Baton, once they have counted something")
   func families() throws {
     let metrics = BatonMetrics()
     #expect(metrics.collect().isEmpty)
     metrics.requests.with("ok").add()
     metrics.timeToFirstToken.with().observe(0.01)
     metrics.record(
-      MigrationReport(transport: "shm", mode: "copy", blocks: 3, bytes: 4_096, microseconds: 70))
+      MigrationReport(transport: "shm", mode: "copy", blocks: 3, bytes: 4_096, microseconds: 70),
+      overlap: 0.75)
     metrics.recordFailedMigration(transport: "shm", mode: .borrow, code: .staleBlock)
     metrics.kvBlocks.with("prefill-0", "free").set(9)
     let text = MetricExposition.text(metrics.collect())
@@ -115,6 +116,8 @@ import Testing
       #"baton_migrations_total{transport="shm",mode="borrow",result="stale_block"} 1"#,
       #"baton_migration_seconds_bucket{transport="shm",mode="copy",le="0.0001"} 1"#,
       #"baton_migration_bytes_total{transport="shm"} 4096"#,
+      #"baton_migration_overlap_ratio_bucket{transport="shm",le="0.7"} 0"#,
+      #"baton_migration_overlap_ratio_bucket{transport="shm",le="0.8"} 1"#,
       #"baton_kv_blocks{engine="prefill-0",state="free"} 9"#,
     ] {
       #expect(text.contains(line + "\n"), "\(line)")

@@ -122,7 +122,7 @@ struct MessageCodecTests {
     (.tokenChunk, field(3, 9), "TokenChunk.finish"),
     (.prefillAccepted, [], "PrefillAccepted.ticket"),
     (.prefillDone, field(1, UInt64.max), "PrefillDone.first_token"),
-    (.linkOpen, field(2, []), "EndpointInfo"),
+    (.linkOpened, field(1, field(2, field(1, [64]))), "TCPEndpoint.salt"),
     (.linkOpened, field(1, field(1, field(1, [64, 65]))), "SharedMemoryEndpoint.token"),
     (
       .linkOpened, field(1, field(1, field(3, field(2, UInt64.max)))), "RegionInfo.length"

@@ -56,7 +56,7 @@ struct DescriptorClientTests {
     }
     var code: ErrorCode?
     do {
-      try await decode.backend.connect(link: link, remote: .sharedMemory(endpoint))
+      try await decode.backend.connect(link: link, remote: EndpointInfo(sharedMemory: endpoint))
     } catch {
       code = BatonError(wrapping: error).code
     }

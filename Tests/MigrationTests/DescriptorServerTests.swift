@@ -33,7 +33,7 @@ struct DescriptorServerTests {
       do {
         try side.initialize(link, to: peer)
         defer { side.backend.disconnect(link: link) }
-        try await side.backend.connect(link: link, remote: .sharedMemory(endpoint))
+        try await side.backend.connect(link: link, remote: EndpointInfo(sharedMemory: endpoint))
         return nil
       } catch {
         return BatonError(wrapping: error)

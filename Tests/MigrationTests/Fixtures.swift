@@ -17,10 +17,10 @@ struct Side {
   let incarnation: Incarnation
   let backend: MigrationBackend
 
-  init(_ name: String) throws(BatonError) {
+  init(_ name: String, options: MigrationOptions = MigrationOptions()) throws(BatonError) {
     engine = try EngineID(name)
     incarnation = .random()
-    backend = try MigrationBackend(engine: engine, incarnation: incarnation)
+    backend = try MigrationBackend(engine: engine, incarnation: incarnation, options: options)
   }
 
   func initialize(_ link: LinkID, to remote: Side) throws(BatonError) {
@@ -29,9 +29,11 @@ struct Side {
   }
 
   func sharedMemoryEndpoint(_ link: LinkID) throws(BatonError) -> SharedMemoryEndpoint {
-    switch try backend.endpointInfo(link: link) {
-    case .sharedMemory(let endpoint): endpoint
+    let info = try backend.endpointInfo(link: link)
+    guard let endpoint = info.sharedMemory else {
+      throw BatonError(.internalError, "no shared memory is offered: \(info)")
     }
+    return endpoint
   }
 }
 
@@ -153,7 +155,7 @@ final class ForeignMemory: Sendable {
   func region(_ key: RegionKey, length: Int, offset: Int = 0) -> MemoryRegion {
     MemoryRegion(
       key: key, length: ByteCount(length), address: address + UInt(offset),
-      sharing: .file(file, offset: ByteCount(offset)), owner: self)
+      sharing: .file(file, offset: ByteCount(offset), address: address + UInt(offset)), owner: self)
   }
 }
 

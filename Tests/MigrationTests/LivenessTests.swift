@@ -107,7 +107,7 @@ struct LivenessTests {
       onPeerDeath: death.note)
     let thread = try PlatformThread.start(name: "player") { player.serve() }
     try await decode.backend.connect(
-      link: link, remote: .sharedMemory(player.endpoint))
+      link: link, remote: EndpointInfo(sharedMemory: player.endpoint))
     #expect(decode.backend.watchesPeer(of: link))
     while decode.backend.watchesPeer(of: link) { player.wake() }
     player.mayEnd.advance()

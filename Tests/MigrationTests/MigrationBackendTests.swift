@@ -114,9 +114,9 @@ struct MigrationBackendTests {
         == .invalidArgument)
     #expect(code { _ = try decode.backend.migrate(link: link, batch: []) } == .unavailable)
     let nothing = SharedMemoryEndpoint(socketName: "", token: [], regions: [])
-    try await decode.backend.connect(link: link, remote: .sharedMemory(nothing))
+    try await decode.backend.connect(link: link, remote: EndpointInfo(sharedMemory: nothing))
     await #expect(throws: BatonError.self) {
-      try await decode.backend.connect(link: link, remote: .sharedMemory(nothing))
+      try await decode.backend.connect(link: link, remote: EndpointInfo(sharedMemory: nothing))
     }
     #expect(
       code { _ = try decode.backend.remoteRegion(link: link, key: RegionKey(0)) }
@@ -192,7 +192,7 @@ struct MigrationBackendTests {
       let endpoint = SharedMemoryEndpoint(
         socketName: "@baton-nobody", token: [UInt8](repeating: 0, count: 16), regions: regions)
       let error = await #expect(throws: BatonError.self) {
-        try await decode.backend.connect(link: link, remote: .sharedMemory(endpoint))
+        try await decode.backend.connect(link: link, remote: EndpointInfo(sharedMemory: endpoint))
       }
       #expect(error?.code == .invalidArgument)
     }

@@ -90,10 +90,8 @@ final class Owner {
     for region in MemoryRegion.shared(pool) {
       try backend.registerMemoryRegion(region, link: link)
     }
-    switch try backend.endpointInfo(link: link) {
-    case .sharedMemory(let endpoint):
-      Dialogue.say("offer \(endpoint.socketName) \(Hexadecimal.string(endpoint.token))")
-    }
+    guard let endpoint = try backend.endpointInfo(link: link).sharedMemory else { return }
+    Dialogue.say("offer \(endpoint.socketName) \(Hexadecimal.string(endpoint.token))")
   }
 
   private func write(_ ranges: [BlockRange]) -> [UInt64] {

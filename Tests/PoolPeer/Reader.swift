@@ -100,7 +100,7 @@ final class Reader {
         regions: layout.regions.map { RegionInfo(key: $0.key, length: $0.length) })
       do {
         try wait { [backend, link] in
-          try await backend.connect(link: link, remote: .sharedMemory(endpoint))
+          try await backend.connect(link: link, remote: EndpointInfo(sharedMemory: endpoint))
         }
         migration = try PoolMigration(
           backend: backend, link: link, peer: peer, remote: layout, destination: destination)

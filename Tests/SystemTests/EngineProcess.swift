@@ -71,7 +71,7 @@ extension ControlConnection {
     let link = LinkID.random()
     let nothing = SharedMemoryEndpoint(socketName: "", token: [], regions: [])
     _ = try await request(
-      .linkOpen(LinkOpen(link: link, endpoints: [.sharedMemory(nothing)])),
+      .linkOpen(LinkOpen(link: link, endpoints: [EndpointInfo(sharedMemory: nothing)])),
       within: EngineProcess.limit)
     return link
   }

@@ -80,15 +80,29 @@ package struct RandomMessages {
 
   private mutating func endpoints() -> [EndpointInfo] {
     list(0...3) { random in
-      let isOffered = random.chance()
-      return .sharedMemory(
-        SharedMemoryEndpoint(
-          socketName: isOffered ? "@" + random.text(1...20) : "",
-          token: isOffered ? random.bytes(WireLimits.socketTokenBytes) : [],
-          regions: random.list(0...3) {
-            RegionInfo(
-              key: RegionKey($0.number32()), length: ByteCount($0.number(0...1 << 46)))
-          }))
+      EndpointInfo(
+        sharedMemory: random.chance() ? random.sharedMemoryEndpoint() : nil,
+        tcp: random.chance() ? random.tcpEndpoint() : nil)
+    }
+  }
+
+  private mutating func sharedMemoryEndpoint() -> SharedMemoryEndpoint {
+    let isOffered = chance()
+    return SharedMemoryEndpoint(
+      socketName: isOffered ? "@" + text(1...20) : "",
+      token: isOffered ? bytes(WireLimits.socketTokenBytes) : [], regions: regions())
+  }
+
+  private mutating func tcpEndpoint() -> TCPEndpoint {
+    let addresses = list(0...3) { $0.text(1...20) }
+    return TCPEndpoint(
+      addresses: addresses, salt: addresses.isEmpty ? [] : bytes(WireLimits.dataSaltBytes),
+      regions: regions())
+  }
+
+  private mutating func regions() -> [RegionInfo] {
+    list(0...3) {
+      RegionInfo(key: RegionKey($0.number32()), length: ByteCount($0.number(0...1 << 46)))
     }
   }
 

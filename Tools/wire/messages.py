@@ -17,7 +17,8 @@ MAXIMUM_TEXT = 1024
 
 # least, most: elements of a list; as_many_as: another list that it is as long as; bytes: how many
 # exactly; range: of numbers, both ends allowed; optional: the message, enum or text may be absent;
-# kind: what a text or number is beyond its type.
+# kind: what a text or number is beyond its type; named_by: the field that a refusal of an empty
+# list names, where that is another.
 LIMITS = {
     "Hello.versions": {"most": 16},
     "Hello.engine": {"kind": "engine"},
@@ -74,6 +75,11 @@ LIMITS = {
     "SharedMemoryEndpoint.socket_name": {"kind": "id"},
     "SharedMemoryEndpoint.token": {"bytes": 16},
     "SharedMemoryEndpoint.regions": {"most": 1024},
+    "EndpointInfo.shared_memory": {"optional": True},
+    "EndpointInfo.tcp": {"optional": True},
+    "TCPEndpoint.addresses": {"most": 16, "least": 1, "named_by": "TCPEndpoint.salt"},
+    "TCPEndpoint.salt": {"bytes": 32},
+    "TCPEndpoint.regions": {"most": 1024},
     "RegionInfo.length": {"range": (0, 2**46)},
     "PrefillProgress.completion": {"optional": True},
     "PrefillProgress.checksums": {"as_many_as": "stamps"},

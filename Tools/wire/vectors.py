@@ -128,7 +128,7 @@ def mutations(field, limits):
         for count, reason in ((limits["most"], None), (limits["most"] + 1, label)):
             yield f"with {count} elements", resize(field, count), reason
     if "least" in limits:
-        yield "empty", resize(field, 0), label
+        yield "empty", resize(field, 0), limits.get("named_by", label)
     if "bytes" in limits:
         for name, count in (("short", limits["bytes"] - 1), ("long", limits["bytes"] + 1)):
             yield f"a byte too {name}", change_bytes(field, bytes(count)), label
@@ -243,7 +243,10 @@ def file_of(number, types, covered):
         vectors.append(valid("every field", message, number))
         vectors += encodings(number, types)
         found = list(edges(number, types))
-        vectors += [vector for field, vector in found if field not in covered]
+        # A message that lies in two places of this one has its edges in the first.
+        fresh = [vector for field, vector in found if field not in covered]
+        first = {vector["name"]: vector for vector in reversed(fresh)}
+        vectors += reversed(first.values())
         covered.update(field for field, _ in found)
         vectors += not_text(number, types)
         code, reason = "MALFORMED_FRAME", "not that protobuf message"

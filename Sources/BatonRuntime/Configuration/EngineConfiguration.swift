@@ -14,6 +14,7 @@ package struct EngineConfiguration: Hashable, Sendable {
   package var advertise: [String]
   package var handoff: HandoffMode
   package var verify: VerifyMode
+  package var migration: MigrationConfiguration
   package var kvDataType: KVDataType
   /// Blocks of the engine's pool.
   package var kvBlocks: Int
@@ -46,6 +47,7 @@ package struct EngineConfiguration: Hashable, Sendable {
     advertise = advertised.isEmpty ? listen : advertised
     handoff = try settings.value(of: Settings.handoff)
     verify = try settings.value(of: Settings.verify)
+    migration = try MigrationConfiguration(settings: settings)
     kvDataType = try settings.value(of: Settings.kvDataType)
     kvBlocks = try settings.value(of: Settings.kvBlocks)
     blockTokens = try settings.value(of: Settings.blockTokens)

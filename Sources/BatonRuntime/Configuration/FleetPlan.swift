@@ -68,6 +68,7 @@ package struct FleetPlan: Hashable, Sendable {
       Settings.logLevel.flag, configuration.logLevel.rawValue,
     ]
     arguments += configuration.control.arguments
+    arguments += configuration.migration.arguments(of: command)
     if let directory = configuration.modelDirectory {
       arguments += [Settings.model.flag, directory]
     }

@@ -18,6 +18,7 @@ package struct UpConfiguration: Hashable, Sendable {
   package var requestTimeoutSeconds: Int
   package var handoff: HandoffMode
   package var verify: VerifyMode
+  package var migration: MigrationConfiguration
   package var kvDataType: KVDataType
   package var kvBlocks: Int
   package var blockTokens: Int
@@ -43,6 +44,7 @@ package struct UpConfiguration: Hashable, Sendable {
     requestTimeoutSeconds = try settings.value(of: Settings.requestTimeout)
     handoff = try settings.value(of: Settings.handoff)
     verify = try settings.value(of: Settings.verify)
+    migration = try MigrationConfiguration(settings: settings)
     kvDataType = try settings.value(of: Settings.kvDataType)
     kvBlocks = try settings.value(of: Settings.kvBlocks)
     blockTokens = try settings.value(of: Settings.blockTokens)

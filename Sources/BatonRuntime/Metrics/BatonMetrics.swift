@@ -15,6 +15,8 @@ package struct BatonMetrics: Sendable {
     0.1, 0.25, 0.5, 1, 2.5, 5, 10,
   ]
 
+  private static let ratios = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
+
   /// `baton_requests_total{outcome}`.
   package let requests: MetricVector<Counter>
   /// `baton_time_to_first_token_seconds`.
@@ -25,6 +27,8 @@ package struct BatonMetrics: Sendable {
   package let migrationDuration: MetricVector<Histogram>
   /// `baton_migration_bytes_total{transport}`.
   package let migrationBytes: MetricVector<Counter>
+  /// `baton_migration_overlap_ratio{transport}`.
+  package let migrationOverlap: MetricVector<Histogram>
   /// `baton_kv_blocks{engine,state}`.
   package let kvBlocks: MetricVector<Gauge>
 
@@ -50,6 +54,11 @@ package struct BatonMetrics: Sendable {
       name: "baton_migration_bytes_total", help: "Bytes of KV moved before the first step.",
       labelNames: ["transport"]
     ) { Counter() }
+    migrationOverlap = MetricVector(
+      name: "baton_migration_overlap_ratio",
+      help: "Part of the time of a sequence's copies that passed while prefill was computing.",
+      labelNames: ["transport"]
+    ) { Histogram(bounds: Self.ratios) }
     kvBlocks = MetricVector(
       name: "baton_kv_blocks", help: "KV blocks of an engine's pool by state.",
       labelNames: ["engine", "state"]
@@ -57,17 +66,22 @@ package struct BatonMetrics: Sendable {
   }
 
   /// Counts a migration that succeeded.
-  package func record(_ report: MigrationReport) {
+  ///
+  /// - Parameter overlap: which part of the time that it took to copy passed while prefill was
+  ///   computing; nil where nothing was copied then.
+  package func record(_ report: MigrationReport, overlap: Double?) {
     migrations.with(report.transport, report.mode, "ok").add()
     migrationDuration.with(report.transport, report.mode)
       .observe(Double(report.microseconds) / 1e6)
     migrationBytes.with(report.transport).add(report.bytes)
+    if let overlap { migrationOverlap.with(report.transport).observe(overlap) }
   }
 
   /// What has been counted so far; families without a sample are left out.
   package func collect() -> [MetricFamily] {
     let sources: [any MetricSource] = [
-      requests, timeToFirstToken, migrations, migrationDuration, migrationBytes, kvBlocks,
+      requests, timeToFirstToken, migrations, migrationDuration, migrationBytes,
+      migrationOverlap, kvBlocks,
     ]
     return sources.map { $0.collect() }.filter { !$0.samples.isEmpty }
   }

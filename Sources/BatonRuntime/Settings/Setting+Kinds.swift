@@ -87,3 +87,21 @@ extension Setting where Value == [String] {
     }
   }
 }
+
+extension Setting where Value == [TransportKind] {
+  /// Some of the transports, commas between them; all where it is not given. The order of
+  /// preference is theirs, whatever the order in the text.
+  static func transports(_ name: String, help: String, commands: Set<BatonCommand>) -> Setting {
+    let all = TransportKind.allCases.map(\.description)
+    return Setting(
+      name: name, valueName: all.joined(separator: ","),
+      allowed: all.joined(separator: ", ") + ", several with commas between them",
+      initial: .text(all.joined(separator: ",")), help: help, commands: commands, isList: true
+    ) { text in
+      let kinds = text.split(separator: ",", omittingEmptySubsequences: false)
+        .map { TransportKind(rawValue: String($0)) }
+      guard !kinds.contains(nil) else { return nil }
+      return TransportKind.allCases.filter(kinds.contains)
+    }
+  }
+}

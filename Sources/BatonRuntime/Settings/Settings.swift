@@ -92,6 +92,19 @@ package enum Settings {
     help: "Whether decode checks the checksums of KV blocks while it copies them; "
       + "blocks that are read in place are never checked so.",
     commands: [.decode, .up])
+  package static let transport = Setting.transports(
+    "transport",
+    help: "Ways by which KV blocks may move; each link takes the best that both engines can use, "
+      + "and the next where that fails.",
+    commands: [.prefill, .decode, .up])
+  package static let lanes = Setting.integer(
+    "lanes", in: 1...64, default: 4,
+    help: "Data connections that decode opens for one link, where KV blocks move over the network.",
+    commands: [.decode, .up])
+  package static let dataPort = Setting.integer(
+    "data-port", in: 0...65_535, default: 0,
+    help: "Port on which data connections are taken, on the hosts of --listen; 0 takes a free one.",
+    commands: [.prefill])
   package static let kvDataType = Setting.choice(
     "kv-dtype", default: KVDataType.bfloat16, help: "How keys and values are stored.",
     commands: enginesAndUp)
@@ -132,8 +145,8 @@ package enum Settings {
     model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
     controlAddress,
     servedModelName, maxConcurrent, requestTimeout, name, listen, advertise, clusterKeyFile,
-    compression, peerTimeout, handoff, verify, kvDataType, kvBlocks, blockTokens, prefillChunk,
-    recallBelow, threads, logLevel, config,
+    compression, peerTimeout, handoff, verify, transport, lanes, dataPort, kvDataType, kvBlocks,
+    blockTokens, prefillChunk, recallBelow, threads, logLevel, config,
   ]
 
   package static func all(of command: BatonCommand) -> [any SettingDescription] {

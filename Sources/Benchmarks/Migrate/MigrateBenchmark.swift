@@ -13,10 +13,8 @@ package enum MigrateBenchmark {
   package static func run(_ options: MigrateOptions) async throws -> MigrateResult {
     try options.requireMemory(available: SystemMemory.availableBytes())
     if options.pages == .base { try SystemMemory.useBasePagesOnly() }
-    let request = PoolRequest(
-      options: options, link: LinkID.random().rawValue,
-      readerIncarnation: Incarnation.random().rawValue,
-      ownerIncarnation: Incarnation.random().rawValue, seed: .random(in: 0...UInt64.max))
+    let end = try PoolReader.LinkEnd(options)
+    let request = try end.request(options)
     let line = String(decoding: try JSONEncoder().encode(request), as: UTF8.self) + "\n"
     let ended = try await Subprocess.run(
       .path("/proc/self/exe"),
@@ -28,7 +26,7 @@ package enum MigrateBenchmark {
       // Standard input stays open until the measurement is done: its end ends the owner.
       _ = try await execution.standardInputWriter.write(line)
       let answer = try await answer(in: execution.standardOutput)
-      let reader = try await PoolReader(request: request, answer: answer)
+      let reader = try await PoolReader(end, request: request, answer: answer)
       let result = try await PlatformThread.run(name: "baton-bench") { try reader.measure() }
       try await execution.standardInputWriter.finish()
       return result

@@ -1,9 +1,11 @@
 package import KVCore
+import Migration
 
 /// What `baton bench migrate` measures.
 package struct MigrateOptions: Hashable, Sendable, Codable {
   package enum Transport: String, CaseIterable, Sendable, Codable {
     case shm
+    case tcp
   }
 
   /// As decode's `--handoff`.
@@ -43,16 +45,20 @@ package struct MigrateOptions: Hashable, Sendable, Codable {
   package var pages: Pages?
   /// After this time no round begins once the fewest are done.
   package var seconds: Double
+  /// Data connections, of the link and of the bare stream beside it.
+  package var lanes: Int
 
   /// - Parameters:
   ///   - tokens: of the sequence that is handed over.
   ///   - blockBytes: replaces the geometry's block size; the number of bytes stays.
   ///   - verify: nil for the best that the mode has.
+  ///   - lanes: nil for as many as engines have.
   ///
   /// Throws `invalidArgument` for what cannot be.
   package init(
     transport: Transport, mode: Mode, tokens: Int, geometry: BenchmarkGeometry, blockBytes: Int?,
-    placement: Placement, verify: Verify?, pages: Pages?, seconds: Double
+    placement: Placement, verify: Verify?, pages: Pages?, seconds: Double,
+    lanes: Int? = nil
   ) throws(BatonError) {
     guard (1...Limits.maximumPromptTokens).contains(tokens) else {
       throw BatonError(
@@ -63,6 +69,17 @@ package struct MigrateOptions: Hashable, Sendable, Codable {
         .invalidArgument,
         "\(seconds) seconds: \(BenchmarkLimits.seconds.lowerBound) to "
           + "\(BenchmarkLimits.seconds.upperBound) are allowed")
+    }
+    let lanes = lanes ?? MigrationOptions.defaultLanes
+    guard (1...MigrationOptions.maximumLanes).contains(lanes) else {
+      throw BatonError(
+        .invalidArgument, "\(lanes) lanes: 1 to \(MigrationOptions.maximumLanes) are allowed")
+    }
+    guard mode == .copy || transport == .shm else {
+      throw BatonError(
+        .invalidArgument,
+        "--mode borrow with --transport \(transport.rawValue): only memory of the same node is "
+          + "read in place; --mode copy is right")
     }
     guard mode == .copy || verify != .full else {
       throw BatonError(
@@ -81,6 +98,7 @@ package struct MigrateOptions: Hashable, Sendable, Codable {
     self.verify = verify ?? (mode == .copy ? .full : .off)
     self.pages = pages
     self.seconds = seconds
+    self.lanes = lanes
   }
 
   package var blocks: Int { geometry.value.blockCount(tokens: tokens) }
@@ -93,6 +111,18 @@ package struct MigrateOptions: Hashable, Sendable, Codable {
   var targetBlocks: Int {
     mode == .copy
       ? blocks : min(blocks, max(1, BenchmarkLimits.borrowTargetBytes / blockBytes.rawValue))
+  }
+
+  /// How both processes set the link up.
+  var migration: MigrationOptions {
+    switch transport {
+    case .shm: MigrationOptions(transports: [.sharedMemory])
+    case .tcp:
+      MigrationOptions(
+        transports: [.tcp],
+        dataListeners: [.init(host: "127.0.0.1", port: 0, advertisedHost: "127.0.0.1")],
+        lanes: lanes)
+    }
   }
 
   /// Throws `resourceExhausted`, with the numbers, for pools that `available` bytes do not hold.

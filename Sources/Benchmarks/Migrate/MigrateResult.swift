@@ -13,13 +13,17 @@ package struct MigrateResult: Sendable {
   package let limit: Duration
   /// Which one that was.
   package let limitName: String
-  /// Of the thread that reads, for each migration.
+  /// Spent on each of those.
+  package let limitProcessorTime: Duration
+  /// For each migration: of the thread that copies, or of both processes where data connections
+  /// bring the bytes.
   package let processorTime: Duration
   package let rounds: Int
 
   package init(
     options: MigrateOptions, pages: String, threads: Int, p50: Duration, p99: Duration,
-    limit: Duration, limitName: String, processorTime: Duration, rounds: Int
+    limit: Duration, limitName: String, limitProcessorTime: Duration, processorTime: Duration,
+    rounds: Int
   ) {
     self.options = options
     self.pages = pages
@@ -28,6 +32,7 @@ package struct MigrateResult: Sendable {
     self.p99 = p99
     self.limit = limit
     self.limitName = limitName
+    self.limitProcessorTime = limitProcessorTime
     self.processorTime = processorTime
     self.rounds = rounds
   }
@@ -37,8 +42,10 @@ package struct MigrateResult: Sendable {
   package var limitGigabytesPerSecond: Double { Self.rate(options.bytes, in: limit) }
   package var ratio: Double { limit / p50 }
 
-  package var processorSecondsPerGibibyte: Double {
-    processorTime / .seconds(1) / (Double(options.bytes.rawValue) / 1_073_741_824)
+  package var processorSecondsPerGibibyte: Double { perGibibyte(processorTime) }
+
+  private func perGibibyte(_ time: Duration) -> Double {
+    time / .seconds(1) / (Double(options.bytes.rawValue) / 1_073_741_824)
   }
 
   private static func rate(_ bytes: ByteCount, in time: Duration) -> Double {
@@ -83,7 +90,8 @@ package struct MigrateResult: Sendable {
       ],
       [
         "limit (\(limitName))", Self.decimal(limit / micro, 1), "",
-        Self.decimal(limitGigabytesPerSecond, 2), "",
+        Self.decimal(limitGigabytesPerSecond, 2),
+        Self.decimal(perGibibyte(limitProcessorTime), 3),
       ],
       ["ratio", "", "", Self.decimal(ratio, 3), ""],
     ]

@@ -1,4 +1,5 @@
 import ControlProtocol
+import ControlWire
 import Foundation
 package import KVCore
 import KVPool
@@ -14,22 +15,24 @@ package enum PoolOwner {
   /// standard output, and returns when standard input ends: with the reader, however that ends.
   ///
   /// What fails is answered, too.
-  package static func run() throws {
-    guard let line = readLine() else { return }
+  package static func run() async throws {
+    guard let line = try await PlatformThread.run(name: "baton-stdin", { readLine() })
+    else { return }
     let answer: PoolOwnerLine
-    var held: (KVPool, MigrationBackend)?
-    do throws(BatonError) {
+    var held: (KVPool, MigrationBackend, BareStreamServer?)?
+    do {
       let request: PoolRequest = try decode(line)
       if request.options.pages == .base { try SystemMemory.useBasePagesOnly() }
-      let (pool, backend, offered) = try offer(request)
-      held = (pool, backend)
+      let (pool, backend, stream, offered) = try await offer(request)
+      held = (pool, backend, stream)
       answer = .ready(offered)
     } catch {
+      let error = BatonError(wrapping: error)
       answer = .failed(code: error.code.rawValue, message: error.message)
     }
     let data = try JSONEncoder().encode(answer) + Data("\n".utf8)
     try FileHandle.standardOutput.write(contentsOf: data)
-    while readLine() != nil {}
+    try await PlatformThread.run(name: "baton-stdin") { while readLine() != nil {} }
     withExtendedLifetime(held) {}
   }
 
@@ -46,7 +49,7 @@ package enum PoolOwner {
 
   private static func offer(
     _ request: PoolRequest
-  ) throws(BatonError) -> (KVPool, MigrationBackend, PoolAnswer) {
+  ) async throws -> (KVPool, MigrationBackend, BareStreamServer?, PoolAnswer) {
     let options = request.options
     let pool = try KVPool(geometry: options.geometry.value, blockCount: options.blocks)
     let ranges = options.placement.ranges(
@@ -60,7 +63,8 @@ package enum PoolOwner {
       stamps.append(pool.endWrite(block))
     }
     let backend = try MigrationBackend(
-      engine: EngineID(PoolRequest.ownerName), incarnation: Incarnation(request.ownerIncarnation))
+      engine: EngineID(PoolRequest.ownerName), incarnation: Incarnation(request.ownerIncarnation),
+      options: options.migration)
     let link = LinkID(request.link)
     try backend.initialize(
       link: link, remote: EngineID(PoolRequest.readerName),
@@ -68,10 +72,26 @@ package enum PoolOwner {
     for region in MemoryRegion.shared(pool) {
       try backend.registerMemoryRegion(region, link: link)
     }
+    let remote = try EndpointText.decode(request.endpoint, as: .linkOpen)
+    try await backend.connect(link: link, remote: remote)
+    let blockBytes = options.blockBytes.rawValue
+    backend.grant(
+      PoolRequest.ticket,
+      extents: ranges.map { range in
+        RegionExtent(
+          region: PoolLayout.blocksKey, offset: Int(range.first.rawValue) * blockBytes,
+          length: Int(range.count) * blockBytes)
+      }, link: link)
+    let stream =
+      options.transport == .shm
+      ? nil
+      : try BareStreamServer(
+        blocks: ranges.flatMap(\.blocks).map(pool.address), blockBytes: blockBytes)
     let answer = PoolAnswer(
       ranges: ranges, stamps: stamps, checksums: checksums,
-      endpoint: try backend.endpointInfo(link: link), pages: pool.pages.name)
-    return (pool, backend, answer)
+      endpoint: try backend.endpointInfo(link: link),
+      streamPort: stream?.port, pages: pool.pages.name)
+    return (pool, backend, stream, answer)
   }
 }
 

@@ -1,4 +1,5 @@
 import ControlProtocol
+import ControlWire
 import KVCore
 import KVPool
 import Migration
@@ -17,16 +18,51 @@ struct PoolReader: Sendable {
   /// Empty where they are not checked.
   private let checksums: [UInt64]
   private let pages: String
+  /// The owner's process.
+  private let owner: Int32
+  private let streamPort: UInt16?
 
-  /// Sets the link up; the owner's memory is mapped and populated when it returns.
-  init(request: PoolRequest, answer: PoolAnswer) async throws {
+  /// This side's end of a link, which the owner is told before it says how it is reached.
+  struct LinkEnd {
+    let link = LinkID.random()
+    let incarnation = Incarnation.random()
+    let ownerIncarnation = Incarnation.random()
+    let destination: KVPool
+    let backend: MigrationBackend
+
+    init(_ options: MigrateOptions) throws(BatonError) {
+      destination = try KVPool(
+        geometry: options.geometry.value, blockCount: options.targetBlocks)
+      var migration = options.migration
+      migration.dataListeners = []
+      backend = try MigrationBackend(
+        engine: EngineID(PoolRequest.readerName), incarnation: incarnation, options: migration)
+      try backend.initialize(
+        link: link, remote: EngineID(PoolRequest.ownerName),
+        remoteIncarnation: ownerIncarnation)
+      try backend.registerMemoryRegion(.destination(destination), link: link)
+    }
+
+    func request(_ options: MigrateOptions) throws(BatonError) -> PoolRequest {
+      let open = LinkOpen(link: link, endpoints: [try backend.endpointInfo(link: link)])
+      return PoolRequest(
+        options: options, link: link.rawValue, readerIncarnation: incarnation.rawValue,
+        ownerIncarnation: ownerIncarnation.rawValue, seed: .random(in: 0...UInt64.max),
+        endpoint: EndpointText.encode(.linkOpen(open)))
+    }
+  }
+
+  /// Sets the link up; what can be mapped is mapped and populated when it returns.
+  init(_ end: LinkEnd, request: PoolRequest, answer: PoolAnswer) async throws {
     options = request.options
     pattern = BlockPattern(seed: request.seed)
     sources = answer.ranges
     stamps = answer.stamps
     checksums = answer.checksums
-    destination = try KVPool(
-      geometry: options.geometry.value, blockCount: options.targetBlocks)
+    destination = end.destination
+    backend = end.backend
+    owner = answer.processID
+    streamPort = answer.streamPort
     pages =
       [answer.pages, destination.pages.name].allSatisfy { $0 == answer.pages }
       ? answer.pages : "mixed"
@@ -40,16 +76,10 @@ struct PoolReader: Sendable {
     // Other blocks of this pool than of the owner's, as in a pool that is in use.
     targets = options.placement.ranges(
       of: try destination.allocate(blocks: options.targetBlocks), seed: request.seed &+ 1)
-    let owner = try EngineID(PoolRequest.ownerName)
-    let link = LinkID(request.link)
-    backend = try MigrationBackend(
-      engine: EngineID(PoolRequest.readerName), incarnation: Incarnation(request.readerIncarnation))
-    try backend.initialize(
-      link: link, remote: owner, remoteIncarnation: Incarnation(request.ownerIncarnation))
-    try backend.registerMemoryRegion(.destination(destination), link: link)
-    try await backend.connect(link: link, remote: answer.endpoint)
+    try await backend.connect(
+      link: end.link, remote: EndpointText.decode(answer.link, as: .linkOpened))
     migration = try PoolMigration(
-      backend: backend, link: link, peer: owner,
+      backend: backend, link: end.link, peer: EngineID(PoolRequest.ownerName),
       remote: PoolLayout(geometry: options.geometry.value, blockCount: options.blocks),
       destination: destination)
   }
@@ -58,11 +88,9 @@ struct PoolReader: Sendable {
 
   /// Blocks, for some seconds. Both sides take turns, and go first in every other round.
   func measure() throws(BatonError) -> MigrateResult {
-    let copies = try plainCopies()
-    var migrations = Samples()
-    var library = Samples()
-    var pastCaches = Samples()
-    var processorTime = Duration.zero
+    let limits = try limits()
+    var migrations = TimedSamples()
+    var limitSamples = limits.map { _ in TimedSamples() }
     let start = ContinuousClock.now
     var round = 0
     // The first round warms up and is not counted.
@@ -71,73 +99,91 @@ struct PoolReader: Sendable {
         && ContinuousClock.now - start < .seconds(options.seconds)
     {
       if round == 1 {
-        (migrations, library, pastCaches) = (Samples(), Samples(), Samples())
-        processorTime = .zero
+        migrations = TimedSamples()
+        limitSamples = limits.map { _ in TimedSamples() }
       }
       let migratesFirst = round % 2 == 0
-      if migratesFirst { try migrate(&migrations, &processorTime) }
-      Self.time(&library) { copies.run(pastCaches: false) }
-      Self.time(&pastCaches) { copies.run(pastCaches: true) }
-      if !migratesFirst { try migrate(&migrations, &processorTime) }
+      if migratesFirst { try migrate(&migrations) }
+      for (place, limit) in limits.enumerated() {
+        try limitSamples[place].time(processors, limit.body)
+      }
+      if !migratesFirst { try migrate(&migrations) }
       round += 1
     }
-    // What lies in the targets now may be a plain copy's.
+    // What lies in the targets now may be what a limit brought there.
     try checkBytes()
     return try result(
-      migrations, library: library, pastCaches: pastCaches,
-      processorTime: processorTime, rounds: round - 1)
+      migrations, limits: zip(limits.map(\.name), limitSamples).map { ($0, $1) },
+      rounds: round - 1)
   }
 
   private func result(
-    _ migrations: Samples, library: Samples, pastCaches: Samples, processorTime: Duration,
-    rounds: Int
+    _ migrations: TimedSamples, limits: [(name: String, samples: TimedSamples)], rounds: Int
   ) throws(BatonError) -> MigrateResult {
-    guard let p50 = migrations.percentile(0.5), let p99 = migrations.percentile(0.99),
-      let libraryTime = library.percentile(0.5), let pastCachesTime = pastCaches.percentile(0.5)
+    let timed = limits.compactMap { limit in
+      limit.samples.times.percentile(0.5).map { (limit.name, $0, limit.samples.processorTime) }
+    }
+    guard let p50 = migrations.times.percentile(0.5), let p99 = migrations.times.percentile(0.99),
+      let best = timed.min(by: { $0.1 < $1.1 })
     else { throw BatonError(.internalError, "no round was measured") }
-    let isLibraryFaster = libraryTime < pastCachesTime
     return MigrateResult(
-      options: options, pages: pages, threads: 1, p50: p50, p99: p99,
-      limit: isLibraryFaster ? libraryTime : pastCachesTime,
-      limitName: isLibraryFaster ? "libc" : "past the caches",
-      processorTime: processorTime / migrations.count, rounds: rounds)
+      options: options, pages: pages, threads: options.transport == .shm ? 1 : options.lanes,
+      p50: p50, p99: p99, limit: best.1, limitName: best.0, limitProcessorTime: best.2,
+      processorTime: migrations.processorTime, rounds: rounds)
   }
 
-  private static func time(_ samples: inout Samples, _ body: () -> Void) {
-    let start = ContinuousClock.now
-    body()
-    samples.add(ContinuousClock.now - start)
+  /// What the time that processors spend is read from: the thread that copies, or both processes.
+  private var processors: () -> Duration {
+    guard options.transport != .shm else { return PlatformThread.processorTime }
+    return { [owner] in
+      PlatformThread.processorTimeOfProcess() + PlatformThread.processorTime(ofProcess: owner)
+    }
   }
 
   /// From the ticket and its stamps to KV that a step can use.
-  private func migrate(
-    _ samples: inout Samples, _ processorTime: inout Duration
-  ) throws(BatonError) {
-    let before = PlatformThread.processorTime()
+  private func migrate(_ samples: inout TimedSamples) throws(BatonError) {
     switch options.mode {
     case .copy:
-      let start = ContinuousClock.now
-      _ = try migration.copy(sources, stamps: stamps, checksums: checksums, to: targets)
-      samples.add(ContinuousClock.now - start)
+      try samples.time(processors) { () throws(BatonError) in try copy() }
     case .borrow:
       for _ in 0..<BenchmarkLimits.borrowsPerRound {
-        let start = ContinuousClock.now
-        let addresses = try migration.borrow(sources, stamps: stamps).addresses
-        samples.add(ContinuousClock.now - start)
-        precondition(addresses.count == stamps.count, "an address for each block")
+        try samples.time(processors) { () throws(BatonError) in
+          let addresses = try migration.borrow(sources, stamps: stamps).addresses
+          precondition(addresses.count == stamps.count, "an address for each block")
+        }
       }
     }
-    processorTime += PlatformThread.processorTime() - before
+  }
+
+  private func copy() throws(BatonError) {
+    _ = try migration.copy(
+      sources, stamps: stamps, checksums: checksums, to: targets, under: PoolRequest.ticket)
   }
 
   // MARK: The limit
 
-  /// The same blocks between the same memory, as few plain copies: neighbours are joined.
-  private func plainCopies() throws(BatonError) -> PlainCopies {
-    let from = try migration.borrow(sources, stamps: stamps).addresses
+  private struct Limit {
+    let name: String
+    let body: () throws(BatonError) -> Void
+  }
+
+  /// What the machine can do at best with the same blocks between the same memory.
+  private func limits() throws(BatonError) -> [Limit] {
     let to = targets.flatMap(\.blocks).map(destination.address)
-    return PlainCopies(
+    if let streamPort {
+      let stream = try BareStream(
+        port: streamPort, lanes: options.lanes, targets: to,
+        blockBytes: options.blockBytes.rawValue)
+      return [Limit(name: "bare stream") { () throws(BatonError) in try stream.run() }]
+    }
+    let from = try migration.borrow(sources, stamps: stamps).addresses
+    // As few plain copies as can be: neighbours are joined.
+    let copies = PlainCopies(
       from: from, to: from.indices.map { to[$0 % to.count] }, length: options.blockBytes.rawValue)
+    return [
+      Limit(name: "libc") { () throws(BatonError) in copies.run(pastCaches: false) },
+      Limit(name: "past the caches") { () throws(BatonError) in copies.run(pastCaches: true) },
+    ]
   }
 
   // MARK: Checking
@@ -153,7 +199,7 @@ struct PoolReader: Sendable {
       for block in targets.lazy.flatMap(\.blocks) {
         destination.withWords(of: block) { $0.update(repeating: 0) }
       }
-      _ = try migration.copy(sources, stamps: stamps, checksums: checksums, to: targets)
+      try copy()
       difference = firstDifferenceInTargets()
     case .borrow:
       difference = firstDifference(in: try migration.borrow(sources, stamps: stamps))

@@ -63,26 +63,42 @@ extension SharedMemoryEndpoint: @unsafe WireConvertible {
   }
 }
 
+extension TCPEndpoint: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__TCPEndpoint> {
+    let wire = unsafe arena.make(baton__v1__tcpendpoint__init)
+    unsafe (wire.pointee.n_addresses, wire.pointee.addresses) = arena.texts(addresses)
+    unsafe wire.pointee.salt = arena.bytes(salt)
+    unsafe (wire.pointee.n_regions, wire.pointee.regions) = arena.list(regions)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__TCPEndpoint>) throws(BatonError) {
+    let addresses = try unsafe Field.texts(
+      wire.pointee.n_addresses, wire.pointee.addresses, "TCPEndpoint.addresses",
+      maximum: WireLimits.maximumAddresses)
+    self.init(
+      addresses: addresses,
+      salt: try unsafe Field.bytes(
+        wire.pointee.salt, "TCPEndpoint.salt",
+        count: addresses.isEmpty ? 0 : WireLimits.dataSaltBytes),
+      regions: try unsafe Field.list(
+        wire.pointee.n_regions, wire.pointee.regions, "TCPEndpoint.regions",
+        maximum: WireLimits.maximumRegions))
+  }
+}
+
 extension EndpointInfo: @unsafe WireConvertible {
   func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__EndpointInfo> {
     let wire = unsafe arena.make(baton__v1__endpoint_info__init)
-    switch self {
-    case .sharedMemory(let endpoint):
-      unsafe wire.pointee.transport_case = BATON__V1__ENDPOINT_INFO__TRANSPORT_SHARED_MEMORY
-      unsafe wire.pointee.shared_memory = endpoint.wire(in: arena)
-    }
+    unsafe wire.pointee.shared_memory = sharedMemory?.wire(in: arena)
+    unsafe wire.pointee.tcp = tcp?.wire(in: arena)
     return unsafe wire
   }
 
   init(wire: UnsafeMutablePointer<Baton__V1__EndpointInfo>) throws(BatonError) {
-    switch unsafe wire.pointee.transport_case {
-    case BATON__V1__ENDPOINT_INFO__TRANSPORT_SHARED_MEMORY:
-      self = .sharedMemory(
-        try unsafe Field.message(wire.pointee.shared_memory, "EndpointInfo.shared_memory"))
-    default:
-      throw BatonError(
-        .invalidArgument, "EndpointInfo has no transport that is known here: shm is")
-    }
+    self.init(
+      sharedMemory: try unsafe Field.optionalMessage(wire.pointee.shared_memory),
+      tcp: try unsafe Field.optionalMessage(wire.pointee.tcp))
   }
 }
 

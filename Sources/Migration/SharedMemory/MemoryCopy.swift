@@ -9,7 +9,6 @@ package enum MemoryCopy {
   static func copy(
     _ plan: MigrationPlan, from start: (RegionKey) throws(BatonError) -> UInt
   ) throws(BatonError) -> BlockMismatch? {
-    var checked = 0
     // Asked for only where the region changes: a plan may be thousands of reads of one.
     var region: RegionKey?
     var base: UInt = 0
@@ -22,12 +21,11 @@ package enum MemoryCopy {
           pastCaches: plan.goesPastCaches)
         continue
       }
-      let blocks = checked..<checked + read.length / checks.blockBytes
+      let blocks = read.firstCheck..<read.firstCheck + read.length / checks.blockBytes
       let mismatch = copyVerified(
         from: source, to: read.targetAddress, blocks: blocks, checks: checks,
         pastCaches: plan.goesPastCaches)
       if let mismatch { return mismatch }
-      checked = blocks.upperBound
     }
     return nil
   }

@@ -21,12 +21,19 @@ struct SharedMemoryConnection: TransportConnection {
     self.regions = regions.mapValues(\.length)
   }
 
-  func read(_ plan: MigrationPlan) throws(BatonError) -> BlockMismatch? {
-    try MemoryCopy.copy(plan) { (key) throws(BatonError) in
-      guard let source = mappedRegion(key) else {
-        throw BatonError(.invalidArgument, "the peer has no region \(key)")
+  func read(
+    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation?
+  ) -> ReadResult {
+    do throws(BatonError) {
+      let mismatch = try MemoryCopy.copy(plan) { (key) throws(BatonError) in
+        guard let source = mappedRegion(key) else {
+          throw BatonError(.invalidArgument, "the peer has no region \(key)")
+        }
+        return source.address
       }
-      return source.address
+      return mismatch.map { .mismatch($0) } ?? .complete
+    } catch {
+      return .failed(error, missing: plan)
     }
   }
 

@@ -5,7 +5,7 @@ import Platform
 
 /// Reads a peer's memory on the same node by mapping it.
 final class SharedMemoryTransport: Transport {
-  let name = "shm"
+  let kind = TransportKind.sharedMemory
   private let identity: LinkPeer
   private let liveness: LivenessMonitor
   private let server: DescriptorServer
@@ -23,10 +23,10 @@ final class SharedMemoryTransport: Transport {
   /// A link's shared regions lie one after the other in one file, each from a page boundary on:
   /// that is all that the endpoint tells, so no offset has to be believed.
   func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError) {
-    guard case .file(let file, let offset) = region.sharing else { return }
+    guard case .file(let file, let offset, _) = region.sharing else { return }
     var expected = ByteCount.zero
     for earlier in registered {
-      guard case .file(let earlierFile, let earlierOffset) = earlier.sharing else { continue }
+      guard case .file(let earlierFile, let earlierOffset, _) = earlier.sharing else { continue }
       guard earlierFile === file else {
         throw BatonError(
           .invalidArgument,
@@ -49,38 +49,36 @@ final class SharedMemoryTransport: Transport {
     }
   }
 
-  func endpointInfo(
-    link: LinkID, peer: LinkPeer, regions: [MemoryRegion]
-  ) throws(BatonError) -> EndpointInfo {
+  func offer(
+    link: LinkID, peer: LinkPeer, regions: [MemoryRegion], in info: inout EndpointInfo
+  ) throws(BatonError) {
     var shared: [RegionInfo] = []
     var sharedFile: SharedMemoryFile?
     for region in regions {
-      guard case .file(let file, _) = region.sharing else { continue }
+      guard case .file(let file, _, _) = region.sharing else { continue }
       shared.append(region.info)
       sharedFile = file
     }
     guard let sharedFile else {
-      return .sharedMemory(SharedMemoryEndpoint(socketName: "", token: [], regions: []))
+      info.sharedMemory = .nothing
+      return
     }
     let token = server.offer(link: link, peer: peer, file: sharedFile)
-    return .sharedMemory(
-      SharedMemoryEndpoint(socketName: server.socketName, token: token, regions: shared))
+    info.sharedMemory = SharedMemoryEndpoint(
+      socketName: server.socketName, token: token, regions: shared)
   }
 
   func connect(
     link: LinkID, peer: LinkPeer, remote: EndpointInfo
-  ) async throws -> any TransportConnection {
-    guard case .sharedMemory(let endpoint) = remote else {
-      throw BatonError(.invalidArgument, "\(remote.transport) is not shared memory")
+  ) throws(BatonError) -> any TransportConnection {
+    guard let endpoint = remote.sharedMemory else {
+      throw BatonError(.invalidArgument, "\(peer.engine) offers no shared memory")
     }
     let layout = try Self.offsets(of: endpoint.regions, peer: peer)
     if endpoint.regions.isEmpty { return SharedMemoryConnection(memory: nil, regions: [:]) }
-    let (identity, own) = (identity, liveness.own(of: link))
-    let (memory, word) = try await PlatformThread.run(name: "baton-shm-fetch") {
-      try DescriptorClient.fetch(
-        socketName: endpoint.socketName, token: endpoint.token, length: layout.length,
-        identity: identity, peer: peer, own: own)
-    }
+    let (memory, word) = try DescriptorClient.fetch(
+      socketName: endpoint.socketName, token: endpoint.token, length: layout.length,
+      identity: identity, peer: peer, own: liveness.own(of: link))
     if let word { liveness.watch(link, peer: word) }
     return SharedMemoryConnection(memory: memory, regions: layout.regions)
   }

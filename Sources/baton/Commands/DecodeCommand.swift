@@ -16,9 +16,12 @@ package struct DecodeCommand: EngineCommand {
   @OptionGroup var engine: EngineOptions
   @OptionGroup var model: ModelOptions
   @OptionGroup var decode: DecodeOptions
+  @OptionGroup var transport: TransportOptions
   @OptionGroup var common: CommonOptions
 
   package init() {}
 
-  package var given: GivenSettings { engine.given + model.given + decode.given + common.given }
+  package var given: GivenSettings {
+    engine.given + model.given + decode.given + transport.given + common.given
+  }
 }

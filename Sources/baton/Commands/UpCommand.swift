@@ -23,14 +23,15 @@ package struct UpCommand: SettingsCommand {
   @OptionGroup var prefill: PrefillOptions
   @OptionGroup var lending: LendingOptions
   @OptionGroup var decode: DecodeOptions
+  @OptionGroup var transport: TransportOptions
   @OptionGroup var edge: EdgeOptions
   @OptionGroup var common: CommonOptions
 
   package init() {}
 
   package var given: GivenSettings {
-    fleet.given + model.given + prefill.given + lending.given + decode.given + edge.given
-      + common.given
+    fleet.given + model.given + prefill.given + lending.given + decode.given + transport.given
+      + edge.given + common.given
   }
 
   package func run() async throws {

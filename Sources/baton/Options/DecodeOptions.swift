@@ -5,8 +5,11 @@ import BatonRuntime
 struct DecodeOptions: SettingOptions {
   @Option(Settings.handoff) var handoff: String?
   @Option(Settings.verify) var verify: String?
+  @Option(Settings.lanes) var lanes: String?
 
   var given: GivenSettings {
-    givenSettings((Settings.handoff, handoff.texts), (Settings.verify, verify.texts))
+    givenSettings(
+      (Settings.handoff, handoff.texts), (Settings.verify, verify.texts),
+      (Settings.lanes, lanes.texts))
   }
 }

@@ -16,7 +16,8 @@ package struct MigrateBenchCommand: AsyncParsableCommand {
       A second process owns the pool; nothing but the engine is left out. The limit is the fastest \
       plain copy of the same blocks between the same memory by one thread, libc's or one past the \
       caches, measured in turns with the migrations. What has arrived is compared with what was \
-      written, outside of the time that is measured.
+      written, outside of the time that is measured. With --transport tcp both are on this \
+      machine, and the limit is a bare stream of the same blocks over as many connections.
       """)
 
   @Option(help: "How the bytes go.")
@@ -48,6 +49,9 @@ package struct MigrateBenchCommand: AsyncParsableCommand {
   @Option(help: "For how many seconds rounds begin; ten are measured at least.")
   var seconds = 3.0
 
+  @Option(help: "Data connections of one link, where there are any.")
+  var lanes: Int?
+
   @Flag(help: "Print one JSON object in one line.")
   var json = false
 
@@ -58,7 +62,7 @@ package struct MigrateBenchCommand: AsyncParsableCommand {
       try MigrateOptions(
         transport: transport, mode: mode, tokens: tokens,
         geometry: BenchmarkGeometry(geometry), blockBytes: blockBytes, placement: blocks,
-        verify: verify, pages: pages, seconds: seconds)
+        verify: verify, pages: pages, seconds: seconds, lanes: lanes)
     }
     do {
       let result = try await MigrateBenchmark.run(options)

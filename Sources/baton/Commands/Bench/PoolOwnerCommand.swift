@@ -2,11 +2,11 @@ package import ArgumentParser
 import Benchmarks
 
 /// The second process of `baton bench migrate`.
-package struct PoolOwnerCommand: ParsableCommand {
+package struct PoolOwnerCommand: AsyncParsableCommand {
   package static let configuration = CommandConfiguration(
     commandName: PoolOwner.commandName, shouldDisplay: false)
 
   package init() {}
 
-  package func run() throws { try PoolOwner.run() }
+  package func run() async throws { try await PoolOwner.run() }
 }

@@ -187,6 +187,51 @@ void   baton__v1__shared_memory_endpoint__free_unpacked
   assert(message->base.descriptor == &baton__v1__shared_memory_endpoint__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__tcpendpoint__init
+                     (Baton__V1__TCPEndpoint         *message)
+{
+  static const Baton__V1__TCPEndpoint init_value = BATON__V1__TCPENDPOINT__INIT;
+  *message = init_value;
+}
+size_t baton__v1__tcpendpoint__get_packed_size
+                     (const Baton__V1__TCPEndpoint *message)
+{
+  assert(message->base.descriptor == &baton__v1__tcpendpoint__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__tcpendpoint__pack
+                     (const Baton__V1__TCPEndpoint *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__tcpendpoint__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__tcpendpoint__pack_to_buffer
+                     (const Baton__V1__TCPEndpoint *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__tcpendpoint__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__TCPEndpoint *
+       baton__v1__tcpendpoint__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__TCPEndpoint *)
+     protobuf_c_message_unpack (&baton__v1__tcpendpoint__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__tcpendpoint__free_unpacked
+                     (Baton__V1__TCPEndpoint *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__tcpendpoint__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__link_open__init
                      (Baton__V1__LinkOpen         *message)
 {
@@ -604,28 +649,41 @@ const ProtobufCMessageDescriptor baton__v1__region_info__descriptor =
   (ProtobufCMessageInit) baton__v1__region_info__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__endpoint_info__field_descriptors[1] =
+static const ProtobufCFieldDescriptor baton__v1__endpoint_info__field_descriptors[2] =
 {
   {
     "shared_memory",
     1,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Baton__V1__EndpointInfo, transport_case),
+    0,   /* quantifier_offset */
     offsetof(Baton__V1__EndpointInfo, shared_memory),
     &baton__v1__shared_memory_endpoint__descriptor,
     NULL,
-    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "tcp",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__EndpointInfo, tcp),
+    &baton__v1__tcpendpoint__descriptor,
+    NULL,
+    0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
 static const unsigned baton__v1__endpoint_info__field_indices_by_name[] = {
   0,   /* field[0] = shared_memory */
+  1,   /* field[1] = tcp */
 };
 static const ProtobufCIntRange baton__v1__endpoint_info__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor =
 {
@@ -635,7 +693,7 @@ const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor =
   "Baton__V1__EndpointInfo",
   "baton.v1",
   sizeof(Baton__V1__EndpointInfo),
-  1,
+  2,
   baton__v1__endpoint_info__field_descriptors,
   baton__v1__endpoint_info__field_indices_by_name,
   1,  baton__v1__endpoint_info__number_ranges,
@@ -704,6 +762,70 @@ const ProtobufCMessageDescriptor baton__v1__shared_memory_endpoint__descriptor =
   baton__v1__shared_memory_endpoint__field_indices_by_name,
   1,  baton__v1__shared_memory_endpoint__number_ranges,
   (ProtobufCMessageInit) baton__v1__shared_memory_endpoint__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__tcpendpoint__field_descriptors[3] =
+{
+  {
+    "addresses",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Baton__V1__TCPEndpoint, n_addresses),
+    offsetof(Baton__V1__TCPEndpoint, addresses),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "salt",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__TCPEndpoint, salt),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "regions",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__TCPEndpoint, n_regions),
+    offsetof(Baton__V1__TCPEndpoint, regions),
+    &baton__v1__region_info__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__tcpendpoint__field_indices_by_name[] = {
+  0,   /* field[0] = addresses */
+  2,   /* field[2] = regions */
+  1,   /* field[1] = salt */
+};
+static const ProtobufCIntRange baton__v1__tcpendpoint__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor baton__v1__tcpendpoint__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.TCPEndpoint",
+  "TCPEndpoint",
+  "Baton__V1__TCPEndpoint",
+  "baton.v1",
+  sizeof(Baton__V1__TCPEndpoint),
+  3,
+  baton__v1__tcpendpoint__field_descriptors,
+  baton__v1__tcpendpoint__field_indices_by_name,
+  1,  baton__v1__tcpendpoint__number_ranges,
+  (ProtobufCMessageInit) baton__v1__tcpendpoint__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__link_open__field_descriptors[2] =

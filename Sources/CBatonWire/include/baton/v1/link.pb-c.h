@@ -20,6 +20,7 @@ typedef struct Baton__V1__LinkPrepare Baton__V1__LinkPrepare;
 typedef struct Baton__V1__RegionInfo Baton__V1__RegionInfo;
 typedef struct Baton__V1__EndpointInfo Baton__V1__EndpointInfo;
 typedef struct Baton__V1__SharedMemoryEndpoint Baton__V1__SharedMemoryEndpoint;
+typedef struct Baton__V1__TCPEndpoint Baton__V1__TCPEndpoint;
 typedef struct Baton__V1__LinkOpen Baton__V1__LinkOpen;
 typedef struct Baton__V1__LinkOpened Baton__V1__LinkOpened;
 typedef struct Baton__V1__TicketClaim Baton__V1__TicketClaim;
@@ -63,26 +64,18 @@ struct  Baton__V1__RegionInfo
     , 0, 0 }
 
 
-typedef enum {
-  BATON__V1__ENDPOINT_INFO__TRANSPORT__NOT_SET = 0,
-  BATON__V1__ENDPOINT_INFO__TRANSPORT_SHARED_MEMORY = 1
-    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(BATON__V1__ENDPOINT_INFO__TRANSPORT__CASE)
-} Baton__V1__EndpointInfo__TransportCase;
-
 /*
- * How one rank of one side of a link is reached.
+ * How one rank of one side of a link is reached: over each transport that is there.
  */
 struct  Baton__V1__EndpointInfo
 {
   ProtobufCMessage base;
-  Baton__V1__EndpointInfo__TransportCase transport_case;
-  union {
-    Baton__V1__SharedMemoryEndpoint *shared_memory;
-  };
+  Baton__V1__SharedMemoryEndpoint *shared_memory;
+  Baton__V1__TCPEndpoint *tcp;
 };
 #define BATON__V1__ENDPOINT_INFO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__endpoint_info__descriptor) \
-    , BATON__V1__ENDPOINT_INFO__TRANSPORT__NOT_SET, {0} }
+    , NULL, NULL }
 
 
 /*
@@ -105,6 +98,29 @@ struct  Baton__V1__SharedMemoryEndpoint
 #define BATON__V1__SHARED_MEMORY_ENDPOINT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__shared_memory_endpoint__descriptor) \
     , (char *)protobuf_c_empty_string, {0,NULL}, 0,NULL }
+
+
+/*
+ * Data connections over TCP, which the owner of the regions accepts.
+ */
+struct  Baton__V1__TCPEndpoint
+{
+  ProtobufCMessage base;
+  /*
+   * Where, as HOST:PORT or [IPV6]:PORT. None where nothing is offered.
+   */
+  size_t n_addresses;
+  char **addresses;
+  /*
+   * 32 random bytes that the link's data connections are proven with; empty where nothing is offered.
+   */
+  ProtobufCBinaryData salt;
+  size_t n_regions;
+  Baton__V1__RegionInfo **regions;
+};
+#define BATON__V1__TCPENDPOINT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__tcpendpoint__descriptor) \
+    , 0,NULL, {0,NULL}, 0,NULL }
 
 
 struct  Baton__V1__LinkOpen
@@ -290,6 +306,25 @@ Baton__V1__SharedMemoryEndpoint *
 void   baton__v1__shared_memory_endpoint__free_unpacked
                      (Baton__V1__SharedMemoryEndpoint *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__TCPEndpoint methods */
+void   baton__v1__tcpendpoint__init
+                     (Baton__V1__TCPEndpoint         *message);
+size_t baton__v1__tcpendpoint__get_packed_size
+                     (const Baton__V1__TCPEndpoint   *message);
+size_t baton__v1__tcpendpoint__pack
+                     (const Baton__V1__TCPEndpoint   *message,
+                      uint8_t             *out);
+size_t baton__v1__tcpendpoint__pack_to_buffer
+                     (const Baton__V1__TCPEndpoint   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__TCPEndpoint *
+       baton__v1__tcpendpoint__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__tcpendpoint__free_unpacked
+                     (Baton__V1__TCPEndpoint *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__LinkOpen methods */
 void   baton__v1__link_open__init
                      (Baton__V1__LinkOpen         *message);
@@ -437,6 +472,9 @@ typedef void (*Baton__V1__EndpointInfo_Closure)
 typedef void (*Baton__V1__SharedMemoryEndpoint_Closure)
                  (const Baton__V1__SharedMemoryEndpoint *message,
                   void *closure_data);
+typedef void (*Baton__V1__TCPEndpoint_Closure)
+                 (const Baton__V1__TCPEndpoint *message,
+                  void *closure_data);
 typedef void (*Baton__V1__LinkOpen_Closure)
                  (const Baton__V1__LinkOpen *message,
                   void *closure_data);
@@ -468,6 +506,7 @@ extern const ProtobufCMessageDescriptor baton__v1__link_prepare__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__region_info__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__shared_memory_endpoint__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__tcpendpoint__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__link_open__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__link_opened__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__ticket_claim__descriptor;

@@ -1,0 +1,10 @@
+/// How a link moves KV blocks; the cases are in the order in which they are preferred.
+package enum TransportKind: String, Sendable, CaseIterable, CustomStringConvertible {
+  /// Memory of the same node, mapped.
+  case sharedMemory = "shm"
+  /// Data connections, between nodes.
+  case tcp
+
+  /// The name in settings, reports and metrics.
+  package var description: String { rawValue }
+}

@@ -1,0 +1,12 @@
+import Synchronization
+
+/// Tells a migration on another thread that nobody waits for it any more.
+package final class MigrationCancellation: Sendable {
+  private let state = Atomic(false)
+
+  package init() {}
+
+  package var isCancelled: Bool { state.load(ordering: .relaxed) }
+
+  package func cancel() { state.store(true, ordering: .relaxed) }
+}

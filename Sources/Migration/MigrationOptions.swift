@@ -1,0 +1,49 @@
+package import ControlProtocol
+package import KVCore
+
+/// Over what an engine's links move KV blocks.
+package struct MigrationOptions: Sendable {
+  /// Those that links may use; the order is `TransportKind`'s.
+  package var transports: [TransportKind]
+  /// What data connections prove; nil where the link's salt is secret enough.
+  package var clusterKeys: ClusterKeys?
+  /// Where data connections are accepted; without any, none are.
+  package var dataListeners: [DataListener]
+  /// Data connections of one link that this side opens.
+  package var lanes: Int
+  /// How long a data connection may bring nothing, though asked, before another is tried.
+  package var progressTimeoutMilliseconds: UInt32
+
+  /// A place where data connections are accepted.
+  package struct DataListener: Hashable, Sendable {
+    /// A host of this machine.
+    package var host: String
+    /// 0 takes a free one.
+    package var port: UInt16
+    /// The host by which others reach it.
+    package var advertisedHost: String
+
+    package init(host: String, port: UInt16, advertisedHost: String) {
+      self.host = host
+      self.port = port
+      self.advertisedHost = advertisedHost
+    }
+  }
+
+  /// How many data connections a link has unless told otherwise.
+  package static let defaultLanes = 4
+  package static let maximumLanes = 64
+  package static let defaultProgressTimeoutMilliseconds: UInt32 = 2_000
+
+  package init(
+    transports: [TransportKind] = TransportKind.allCases, clusterKeys: ClusterKeys? = nil,
+    dataListeners: [DataListener] = [], lanes: Int = defaultLanes,
+    progressTimeoutMilliseconds: UInt32 = defaultProgressTimeoutMilliseconds
+  ) {
+    self.transports = transports
+    self.clusterKeys = clusterKeys
+    self.dataListeners = dataListeners
+    self.lanes = lanes
+    self.progressTimeoutMilliseconds = progressTimeoutMilliseconds
+  }
+}

@@ -1,0 +1,272 @@
+import ControlProtocol
+import KVCore
+import KVPool
+import Migration
+import Platform
+import Synchronization
+import TestSupport
+import Testing
+
+/// Two engines with a pool each that have data connections and nothing else.
+struct TCPPair {
+  let prefill: Side
+  let decode: Side
+  let source: KVPool
+  let destination: KVPool
+  let link = LinkID.random()
+  let ticket = TicketID.random()
+  let endpoint: TCPEndpoint
+
+  init(
+    blocks: Int, geometry: KVGeometry = smallGeometry, lanes: Int = 2,
+    timeoutMilliseconds: UInt32 = 10_000, ownerKeys: ClusterKeys? = nil,
+    readerKeys: ClusterKeys? = nil
+  ) throws {
+    let loopback = MigrationOptions.DataListener(
+      host: "127.0.0.1", port: 0, advertisedHost: "127.0.0.1")
+    prefill = try Side(
+      "prefill-0",
+      options: MigrationOptions(
+        transports: [.tcp], clusterKeys: ownerKeys, dataListeners: [loopback]))
+    decode = try Side(
+      "decode-0",
+      options: MigrationOptions(
+        transports: [.tcp], clusterKeys: readerKeys, lanes: lanes,
+        progressTimeoutMilliseconds: timeoutMilliseconds))
+    source = try KVPool(geometry: geometry, blockCount: blocks)
+    destination = try KVPool(geometry: geometry, blockCount: blocks)
+    try prefill.initialize(link, to: decode)
+    try decode.initialize(link, to: prefill)
+    for region in MemoryRegion.shared(source) {
+      try prefill.backend.registerMemoryRegion(region, link: link)
+    }
+    try decode.backend.registerMemoryRegion(.destination(destination), link: link)
+    endpoint = try #require(try prefill.backend.endpointInfo(link: link).tcp)
+  }
+
+  var port: UInt16 {
+    UInt16(endpoint.addresses.first?.split(separator: ":").last ?? "") ?? 0
+  }
+
+  /// Connects decode to prefill, over `relay` if there is one.
+  func connect(over relay: Relay? = nil) async throws -> PoolMigration {
+    var endpoint = endpoint
+    if let relay { endpoint.addresses = [relay.address] }
+    try await decode.backend.connect(link: link, remote: EndpointInfo(tcp: endpoint))
+    return try PoolMigration(
+      backend: decode.backend, link: link, peer: prefill.engine, remote: source.layout,
+      destination: destination)
+  }
+
+  func grant(_ blocks: [BlockRange]) {
+    let blockBytes = source.geometry.blockBytes.rawValue
+    prefill.backend.grant(
+      ticket,
+      extents: blocks.map {
+        RegionExtent(
+          region: PoolLayout.blocksKey, offset: Int($0.first.rawValue) * blockBytes,
+          length: Int($0.count) * blockBytes)
+      }, link: link)
+  }
+
+  private static func word(_ block: BlockIndex) -> UInt64 {
+    UInt64(block.rawValue) &* 0x9E37_79B9_7F4A_7C15
+  }
+
+  /// Writes blocks of prefill's as a prompt does, each with words of its own.
+  func write(_ blocks: [BlockRange]) -> (stamps: [UInt64], checksums: [UInt64]) {
+    var stamps: [UInt64] = []
+    var checksums: [UInt64] = []
+    for block in blocks.flatMap(\.blocks) {
+      fill(
+        source.address(of: block), with: Self.word(block),
+        bytes: source.geometry.blockBytes.rawValue)
+      checksums.append(source.checksum(of: block))
+      stamps.append(source.endWrite(block))
+    }
+    return (stamps, checksums)
+  }
+
+  /// Whether `targets` hold what `write` wrote to `sources`.
+  func holds(_ targets: [BlockRange], of sources: [BlockRange]) -> Bool {
+    zip(targets.flatMap(\.blocks), sources.flatMap(\.blocks)).allSatisfy { target, source in
+      isFilled(
+        destination.address(of: target), with: Self.word(source),
+        bytes: destination.geometry.blockBytes.rawValue)
+    }
+  }
+}
+
+/// 64 KiB a block: some of them are a request.
+let largeGeometry = KVGeometry(
+  blockTokens: 16,
+  groups: [CacheGroup(layers: 4, keyValueHeads: 4, headDimension: 64, dataType: .bfloat16)])
+
+@Suite("Migration over TCP", .timeLimit(.minutes(1)))
+struct TCPMigrationTests {
+  @Test(
+    "Blocks that lie anywhere come whole, over one connection or several",
+    arguments: [1, 2, 5], [true, false])
+  func copies(lanes: Int, isVerified: Bool) async throws {
+    let pair = try TCPPair(blocks: 128, geometry: largeGeometry, lanes: lanes)
+    _ = try pair.source.allocate(blocks: 128)
+    _ = try pair.destination.allocate(blocks: 128)
+    // Single blocks apart, then runs that are longer than a request.
+    let sources = ranges((100, 1), (98, 1), (96, 1), (3, 40), (60, 30))
+    let targets = ranges((1, 1), (3, 1), (50, 41), (5, 30))
+    let (stamps, checksums) = pair.write(sources)
+    pair.grant(sources)
+    let migration = try await pair.connect()
+    #expect(!migration.canBorrow && migration.transport == .tcp)
+    let outcome = try migration.copy(
+      sources, stamps: stamps, checksums: isVerified ? checksums : [], to: targets,
+      under: pair.ticket)
+    #expect(outcome.bytes == largeGeometry.blockBytes * 73)
+    #expect(pair.holds(targets, of: sources))
+    #expect(throws: BatonError.self) { try migration.borrow(sources, stamps: stamps) }
+  }
+
+  @Test("Small blocks come many at a time")
+  func smallBlocks() async throws {
+    let pair = try TCPPair(blocks: 4_000)
+    let all = try pair.source.allocate(blocks: 4_000).flatMap(\.blocks)
+    let targets = try pair.destination.allocate(blocks: 4_000)
+    // None follows its neighbour.
+    let sources = (all.indices.filter { $0 % 2 == 0 } + all.indices.filter { $0 % 2 == 1 })
+      .map { BlockRange(first: all[$0], count: 1) }
+    let (stamps, checksums) = pair.write(sources)
+    pair.grant(sources)
+    let migration = try await pair.connect()
+    _ = try migration.copy(
+      sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+    #expect(pair.holds(targets, of: sources))
+  }
+
+  @Test("A wrong byte is a checksum mismatch that names the block")
+  func mismatch() async throws {
+    let pair = try TCPPair(blocks: 64, geometry: largeGeometry)
+    let sources = try pair.source.allocate(blocks: 64)
+    let targets = try pair.destination.allocate(blocks: 64)
+    var (stamps, checksums) = pair.write(sources)
+    checksums[37] ^= 1
+    pair.grant(sources)
+    let migration = try await pair.connect()
+    let error = #expect(throws: BatonError.self) {
+      try migration.copy(
+        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+    }
+    #expect(error?.code == .checksumMismatch)
+    #expect(error?.message.contains("number 37") == true)
+    stamps.removeLast()
+    #expect(throws: BatonError.self) {
+      try migration.copy(sources, stamps: stamps, to: targets, under: pair.ticket)
+    }
+  }
+
+  // MARK: Grants
+
+  @Test("Nothing is sent without a ticket, under another one, or after it was taken back")
+  func notGranted() async throws {
+    let pair = try TCPPair(blocks: 8)
+    let sources = try pair.source.allocate(blocks: 4)
+    let targets = try pair.destination.allocate(blocks: 4)
+    let (stamps, _) = pair.write(sources)
+    let migration = try await pair.connect()
+    func code(_ ticket: TicketID?) -> ErrorCode? {
+      let error = #expect(throws: BatonError.self) {
+        try migration.copy(sources, stamps: stamps, to: targets, under: ticket)
+      }
+      return error?.code
+    }
+    #expect(code(nil) == .invalidArgument)
+    #expect(code(pair.ticket) == .leaseExpired)
+    pair.grant(sources)
+    #expect(code(.random()) == .leaseExpired)
+    _ = try migration.copy(sources, stamps: stamps, to: targets, under: pair.ticket)
+    let isQuiet = Mutex(false)
+    pair.prefill.backend.revoke(pair.ticket) { isQuiet.withLock { $0 = true } }
+    #expect(isQuiet.withLock { $0 })
+    #expect(code(pair.ticket) == .leaseExpired)
+  }
+
+  @Test("Blocks that are not the ticket's are refused, and those that are come all the same")
+  func outsideGrant() async throws {
+    let pair = try TCPPair(blocks: 16)
+    _ = try pair.source.allocate(blocks: 16)
+    _ = try pair.destination.allocate(blocks: 16)
+    let (stamps, _) = pair.write(ranges((0, 16)))
+    pair.grant(ranges((4, 2), (8, 2), (6, 1)))
+    let migration = try await pair.connect()
+    for wrong in [ranges((3, 1)), ranges((6, 3)), ranges((9, 2)), ranges((15, 1))] {
+      let error = #expect(throws: BatonError.self) {
+        try migration.copy(
+          wrong, stamps: Array(stamps.prefix(wrong.blockCount)),
+          to: ranges((0, UInt32(wrong.blockCount))), under: pair.ticket)
+      }
+      #expect(error?.code == .invalidArgument)
+    }
+    let granted = ranges((4, 3), (8, 2))
+    _ = try migration.copy(
+      granted, stamps: Array(stamps.prefix(5)), to: ranges((2, 5)), under: pair.ticket)
+    #expect(pair.holds(ranges((2, 5)), of: granted))
+  }
+
+  @Test("Memory that is being sent is in use until the connection has let go of it")
+  func inUse() async throws {
+    let pair = try TCPPair(blocks: 512, geometry: largeGeometry, lanes: 1)
+    let sources = try pair.source.allocate(blocks: 512)
+    pair.grant(sources)
+    // A reader that asks for more than sockets hold, and reads nothing of it.
+    let reader = try RawReader(port: pair.port, link: pair.link, salt: pair.endpoint.salt)
+    try reader.ask(ticket: pair.ticket, offset: 0, length: 32 << 20)
+    try reader.waitForAnswer()
+    let quiet = Signal()
+    pair.prefill.backend.revoke(pair.ticket) { quiet.set() }
+    #expect(!quiet.isSet)
+    reader.close()
+    await quiet.wait()
+  }
+
+  // MARK: Strangers
+
+  @Test("Both sides need the same cluster key, or one of two", arguments: [0, 1, 2, 3])
+  func keys(place: Int) async throws {
+    func keys(_ bytes: UInt8...) throws -> ClusterKeys {
+      try ClusterKeys(
+        bytes.map { (byte) throws(BatonError) in try ClusterKey(Array(repeating: byte, count: 32)) }
+      )
+    }
+    let cases: [(owner: ClusterKeys?, reader: ClusterKeys?, fits: Bool)] = [
+      (try keys(1), try keys(1), true), (try keys(1, 2), try keys(2, 3), true),
+      (try keys(1), try keys(2), false), (try keys(1), nil, false),
+    ]
+    let (owner, reader, fits) = cases[place]
+    let pair = try TCPPair(blocks: 4, ownerKeys: owner, readerKeys: reader)
+    if fits {
+      _ = try await pair.connect()
+    } else {
+      let error = await #expect(throws: BatonError.self) { _ = try await pair.connect() }
+      #expect(error?.code == .unauthenticated)
+    }
+  }
+
+  @Test("A reader with another salt, another link or other words is turned away")
+  func strangers() async throws {
+    let pair = try TCPPair(blocks: 4)
+    var wrong = pair.endpoint
+    wrong.salt[0] ^= 1
+    let endpoint = EndpointInfo(tcp: wrong)
+    let error = await #expect(throws: BatonError.self) {
+      try await pair.decode.backend.connect(link: pair.link, remote: endpoint)
+    }
+    #expect(error?.code == .unauthenticated)
+    let unknown = try RawReader.welcome(port: pair.port, link: .random())
+    #expect(unknown?.starts(with: Array("BTNT".utf8) + [1, 1]) == true)
+    let socket = try TCPSocket.connect(
+      host: "127.0.0.1", port: pair.port, timeoutMilliseconds: 30_000)
+    try socket.send(Array("GET / HTTP/1.1\r\nHost: example.org:18000\r\nAccept:".utf8))
+    let answer = try socket.receive(count: 8)
+    #expect(answer == Array("BTNT".utf8) + [1, 2, 0, 0])
+    _ = try await pair.connect()
+  }
+}
