@@ -35,6 +35,11 @@ package struct EndpointInfo: Hashable, Sendable {
     self.tcp = tcp
   }
 
+  /// Whether there is anything to read.
+  package var offersMemory: Bool {
+    sharedMemory?.regions.isEmpty == false || tcp?.regions.isEmpty == false
+  }
+
   /// The transports that are there, the best first.
   package var transports: [TransportKind] {
     TransportKind.allCases.filter { kind in

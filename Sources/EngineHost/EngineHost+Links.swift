@@ -66,9 +66,13 @@ extension EngineHost {
     migration.grant(ticket, extents: extents, link: link)
   }
 
-  /// Takes `ticket` back, and gives `blocks` back once nothing of them is being sent.
-  package func revoke(_ ticket: TicketID, blocks: [BlockRange]) {
-    migration.revoke(ticket) { [reserver] in reserver.release(blocks) }
+  /// Takes `ticket` back, and gives `blocks` back once nothing of them can be read any more.
+  ///
+  /// - Parameter readerIsDone: decode has given the ticket back, or has never had it.
+  package func revoke(_ ticket: TicketID, blocks: [BlockRange], readerIsDone: Bool) {
+    migration.revoke(ticket, readerIsDone: readerIsDone) { [reserver] in
+      reserver.release(blocks)
+    }
   }
 
   /// A link to the engine at the other end of `connection`, which ends with it.

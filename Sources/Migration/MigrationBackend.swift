@@ -16,7 +16,8 @@ package final class MigrationBackend: Sendable {
   private enum Phase: Sendable {
     case initialized
     case connecting
-    case connected(LinkConnection)
+    /// Nil where the peer only reads.
+    case connected(LinkConnection?)
   }
 
   private struct Link: Sendable {
@@ -29,7 +30,7 @@ package final class MigrationBackend: Sendable {
     var phase = Phase.initialized
 
     func close() {
-      if case .connected(let connection) = phase { connection.close() }
+      if case .connected(let connection) = phase { connection?.close() }
     }
   }
 
@@ -40,7 +41,6 @@ package final class MigrationBackend: Sendable {
 
   /// The best first.
   private let transports: [any Transport]
-  private let grants: GrantTable
   private let state = Mutex(State())
 
   /// Starts to serve: from now on peers that were given an endpoint can fetch it.
@@ -51,14 +51,12 @@ package final class MigrationBackend: Sendable {
     engine: EngineID, incarnation: Incarnation, options: MigrationOptions = MigrationOptions()
   ) throws(BatonError) {
     let identity = LinkPeer(engine: engine, incarnation: incarnation)
-    let grants = GrantTable()
-    self.grants = grants
     var transports: [any Transport] = []
     for kind in TransportKind.allCases where options.transports.contains(kind) {
       switch kind {
       case .sharedMemory: transports.append(try SharedMemoryTransport(identity: identity))
       case .tcp:
-        transports.append(try TCPTransport(options: options, grants: grants))
+        transports.append(try TCPTransport(options: options))
       }
     }
     self.transports = transports
@@ -150,12 +148,16 @@ package final class MigrationBackend: Sendable {
       state.links[link]?.phase = .connecting
       return entry
     }
-    let connection: LinkConnection
+    let connection: LinkConnection?
     do {
       let common = transports.filter { remote.transports.contains($0.kind) }
       guard !common.isEmpty else { throw nothingInCommon(with: remote, of: entry.peer.engine) }
       connection = try await PlatformThread.run(name: "baton-connect") {
-        try LinkConnection(
+        guard remote.offersMemory else {
+          Self.admit(entry, link: link, remote: remote, transports: common)
+          return nil
+        }
+        return try LinkConnection(
           link: link, peer: entry.peer, remote: remote, transports: common,
           onFailure: entry.onTransportFailure)
       }
@@ -164,8 +166,21 @@ package final class MigrationBackend: Sendable {
       throw BatonError(wrapping: error)
     }
     guard move(link, entry.serial, to: .connected(connection)) else {
-      connection.close()
+      connection?.close()
       throw BatonError(.cancelled, "link \(link) was disconnected while it was connecting")
+    }
+  }
+
+  /// The other side only reads: a transport by which it cannot is not offered.
+  private static func admit(
+    _ entry: Link, link: LinkID, remote: EndpointInfo, transports: [any Transport]
+  ) {
+    for transport in transports {
+      do throws(BatonError) {
+        try transport.admit(link: link, peer: entry.peer, remote: remote)
+      } catch {
+        entry.onTransportFailure(transport.kind, error, false)
+      }
     }
   }
 
@@ -184,13 +199,20 @@ package final class MigrationBackend: Sendable {
   /// Lets the peer of `link` read `extents` of the regions that are shared with it under `ticket`,
   /// until `revoke`. Peers that map the memory are not asked for a ticket: stamps tell them.
   package func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {
-    grants.grant(ticket, extents: extents, link: link)
+    for transport in transports { transport.grant(ticket, extents: extents, link: link) }
   }
 
-  /// Takes a ticket back. `whenQuiet` is called once nothing more is sent of it, on this thread or
-  /// another, and its memory may then be used for something else; it must not block.
-  package func revoke(_ ticket: TicketID, whenQuiet: @escaping @Sendable () -> Void) {
-    grants.revoke(ticket, whenQuiet: whenQuiet)
+  /// Takes a ticket back. `whenQuiet` is called once nothing more can be read of it, on this thread
+  /// or another, and its memory may then be used for something else; it must not block.
+  ///
+  /// - Parameter readerIsDone: the peer has said that it reads nothing more under the ticket.
+  package func revoke(
+    _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void
+  ) {
+    let remaining = Remaining(transports.count, whenDone: whenQuiet)
+    for transport in transports {
+      transport.revoke(ticket, readerIsDone: readerIsDone) { remaining.countDown() }
+    }
   }
 
   // MARK: Using
@@ -272,7 +294,6 @@ package final class MigrationBackend: Sendable {
   /// Ends the link; ending one that does not exist does nothing. Memory that is still borrowed
   /// stays mapped; a `migrate` that is under way fails where it does not read mapped memory.
   package func disconnect(link: LinkID) {
-    grants.remove(link: link)
     let old = state.withLock { state in
       for transport in transports { transport.end(link: link) }
       return state.links.removeValue(forKey: link)
@@ -303,6 +324,10 @@ package final class MigrationBackend: Sendable {
       let link = try Self.link(id, in: state)
       guard case .connected(let connection) = link.phase else {
         throw BatonError(.unavailable, "link \(id) to \(link.peer.engine) is not connected")
+      }
+      guard let connection else {
+        throw BatonError(
+          .invalidArgument, "\(link.peer.engine) offers nothing to read over link \(id)")
       }
       return (connection, link.regions)
     }

@@ -26,6 +26,20 @@ protocol Transport: Sendable {
     link: LinkID, peer: LinkPeer, regions: [MemoryRegion], in info: inout EndpointInfo
   ) throws(BatonError)
 
+  /// Hears, at the side whose memory is read and before `offer`, how the side that reads is
+  /// reached. Blocks, for a bounded time.
+  func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError)
+
+  /// Lets the peer of a link read `extents` under `ticket`.
+  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID)
+
+  /// Ends what `grant` began. `whenQuiet` is called once nothing under the ticket can be read any
+  /// more, on this thread or another; neither may block.
+  ///
+  /// - Parameter readerIsDone: the peer has said that it reads nothing more under the ticket.
+  func revoke(
+    _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void)
+
   /// Reaches `peer`'s regions. Blocks, for a bounded time. Called only with an endpoint that has
   /// this transport.
   func connect(
@@ -51,6 +65,13 @@ protocol Transport: Sendable {
 extension Transport {
   func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void) {}
   func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError) {}
+  func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError) {}
+  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {}
+
+  func revoke(
+    _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void
+  ) { whenQuiet() }
+
   func watchesPeer(of link: LinkID) -> Bool { false }
   func peerHasEnded(of link: LinkID) -> Bool { false }
 }

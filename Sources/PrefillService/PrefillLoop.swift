@@ -80,7 +80,7 @@ final class PrefillLoop {
       follow(claim, by: claimant, at: time, reply: reply)
     case .abandon(let ticket, let peer):
       if let ended = try? leases.release(ticket, by: peer, now: .now) {
-        end(ended, because: Self.givenUp)
+        end(ended, because: Self.givenUp, readerIsDone: true)
       }
     case .renew(let tickets, let peer, let time, let reply):
       answer(tickets, reply) { ticket throws(BatonError) in
@@ -88,7 +88,9 @@ final class PrefillLoop {
       }
     case .release(let tickets, let peer, let reply):
       answer(tickets, reply) { ticket throws(BatonError) in
-        end(try leases.release(ticket, by: peer, now: .now), because: Self.givenUp)
+        end(
+          try leases.release(ticket, by: peer, now: .now), because: Self.givenUp,
+          readerIsDone: true)
       }
     case .linksLost(let links):
       for ended in leases.releaseAll(over: links) {
@@ -158,6 +160,12 @@ extension PrefillLoop {
       reply.fail(BatonError(.ticketUnknown, "ticket \(claim.ticket) is not known"))
       return
     }
+    host.logger.debug(
+      "ticket claimed",
+      metadata: [
+        "request": "\(job.submission.request.request)", "decode": "\(claimant.peer.engine)",
+        "link": "\(claimant.link)",
+      ])
     host.grant(claim.ticket, blocks: job.submission.blocks, link: claimant.link)
     job.follower?.fail(BatonError(.cancelled, "the ticket was claimed anew"))
     claims += 1
@@ -202,8 +210,12 @@ extension PrefillLoop {
   }
 
   /// Gives the blocks of an ended lease back; whoever still waits for the job is told why.
-  private func end(_ lease: LeaseTable.EndedLease, because error: BatonError) {
-    host.revoke(lease.ticket, blocks: lease.blocks)
+  ///
+  /// - Parameter readerIsDone: decode has said that it reads nothing more.
+  private func end(
+    _ lease: LeaseTable.EndedLease, because error: BatonError, readerIsDone: Bool = false
+  ) {
+    host.revoke(lease.ticket, blocks: lease.blocks, readerIsDone: readerIsDone)
     queue.removeAll { $0 == lease.ticket }
     guard let job = jobs.removeValue(forKey: lease.ticket) else { return }
     // Whoever has had the last answer hears nothing more.

@@ -184,7 +184,7 @@ struct TCPMigrationTests {
     #expect(code(.random()) == .leaseExpired)
     _ = try migration.copy(sources, stamps: stamps, to: targets, under: pair.ticket)
     let isQuiet = Mutex(false)
-    pair.prefill.backend.revoke(pair.ticket) { isQuiet.withLock { $0 = true } }
+    pair.prefill.backend.revoke(pair.ticket, readerIsDone: false) { isQuiet.withLock { $0 = true } }
     #expect(isQuiet.withLock { $0 })
     #expect(code(pair.ticket) == .leaseExpired)
   }
@@ -221,7 +221,7 @@ struct TCPMigrationTests {
     try reader.ask(ticket: pair.ticket, offset: 0, length: 32 << 20)
     try reader.waitForAnswer()
     let quiet = Signal()
-    pair.prefill.backend.revoke(pair.ticket) { quiet.set() }
+    pair.prefill.backend.revoke(pair.ticket, readerIsDone: false) { quiet.set() }
     #expect(!quiet.isSet)
     reader.close()
     await quiet.wait()

@@ -7,10 +7,11 @@ final class TCPTransport: Transport {
   private let options: MigrationOptions
   /// Nil where no data connections are accepted: then this engine only reads.
   private let server: DataServer?
+  private let grants = GrantTable()
 
   /// Throws `unavailable` for an address that cannot be served, `resourceExhausted` if the system
   /// gives no more descriptors or threads.
-  init(options: MigrationOptions, grants: GrantTable) throws(BatonError) {
+  init(options: MigrationOptions) throws(BatonError) {
     self.options = options
     server =
       options.dataListeners.isEmpty ? nil : try DataServer(options: options, grants: grants)
@@ -45,9 +46,23 @@ final class TCPTransport: Transport {
       options: options)
   }
 
+  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {
+    grants.grant(ticket, extents: extents, link: link)
+  }
+
+  func revoke(
+    _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void
+  ) {
+    // Whatever the reader has said, a request of its may be under way.
+    grants.revoke(ticket, whenQuiet: whenQuiet)
+  }
+
   func withdraw(link: LinkID) { server?.end(link) }
 
-  func end(link: LinkID) { server?.end(link) }
+  func end(link: LinkID) {
+    grants.remove(link: link)
+    server?.end(link)
+  }
 
   func close() { server?.close() }
 }
