@@ -42,14 +42,15 @@ extension SystemTests {
     #expect(expected.allSatisfy { $0.count == 24 })
     #expect(Set(expected).count > queries.count / 2, "the answers differ from each other")
 
-    for mode in ["borrow", "copy"] {
-      let fleet = try await RunningFleet(["--handoff", mode])
+    for (mode, transport) in [("borrow", "shm"), ("copy", "shm"), ("copy", "tcp")] {
+      let fleet = try await RunningFleet(["--handoff", mode, "--transport", transport])
       let answers = try await Self.answers(fleet, queries)
       for (index, (answer, wanted)) in zip(answers, expected).enumerated() {
-        #expect(answer == wanted, "\(mode), query \(index)")
+        #expect(answer == wanted, "\(mode) over \(transport), query \(index)")
       }
       let migrations = try await fleet.metric(
-        "baton_migrations_total", "mode=\"\(mode)\"", "result=\"ok\"", "transport=\"shm\"")
+        "baton_migrations_total", "mode=\"\(mode)\"", "result=\"ok\"",
+        "transport=\"\(transport)\"")
       #expect(migrations == Double(queries.count))
       #expect(try await fleet.metric("baton_requests_total", "outcome=\"ok\"") == migrations)
       #expect(await fleet.stop() == 0)

@@ -42,9 +42,12 @@ extension SystemTests {
       "prefill-0", flags: ["--handoff", "borrow"], logged: "borrowed blocks copied home")
   }
 
-  @Test("A prefill engine killed after the hand-over leaves a copied answer whole and right")
-  func prefillKilledAfterCopy() async throws {
-    try await killDuringAnswer("prefill-0", flags: ["--handoff", "copy"], logged: "link lost")
+  @Test(
+    "A prefill engine killed after the hand-over leaves a copied answer whole and right",
+    arguments: ["shm", "tcp"])
+  func prefillKilledAfterCopy(transport: String) async throws {
+    try await killDuringAnswer(
+      "prefill-0", flags: ["--handoff", "copy", "--transport", transport], logged: "link lost")
   }
 
   @Test("A decode engine killed in the middle of an answer costs the client nothing")
@@ -53,8 +56,10 @@ extension SystemTests {
       "decode-0", flags: ["--handoff", "borrow"], logged: "attempt failed, starting again")
   }
 
-  @Test("Engines killed one after the other, while eight clients read, cost no client anything")
-  func killedInTurn() async throws {
+  @Test(
+    "Engines killed one after the other, while eight clients read, cost no client anything",
+    arguments: ["shm", "tcp"])
+  func killedInTurn(transport: String) async throws {
     let queries = (0..<32).map { index in
       CompletionQuery(
         prompt: Self.prompts[12 + index], max_tokens: 300, temperature: 0.8, seed: index)
@@ -63,7 +68,9 @@ extension SystemTests {
     let expected = try await Self.answers(hybrid, queries)
     #expect(await hybrid.stop() == 0)
 
-    let fleet = try await RunningFleet(["--prefill", "2", "--decode", "2"])
+    let fleet = try await RunningFleet([
+      "--prefill", "2", "--decode", "2", "--transport", transport,
+    ])
     let answers = try await withThrowingTaskGroup(of: [[Int]].self) { group in
       group.addTask { try await Self.answers(fleet, queries) }
       group.addTask {

@@ -24,9 +24,11 @@ SMALL_BYTES = 4 << 10
 BIG = ["--tokens", "2048", "--block-bytes", "262144", "--blocks", "scattered", "--seconds", "0"]
 SMALL = ["--tokens", "16", "--geometry", "1,1,64,bf16", "--seconds", "0.02"]
 BATON_ROWS = {
-    "copy, verified": ["--mode", "copy", "--verify", "full"],
-    "copy": ["--mode", "copy", "--verify", "off"],
-    "borrow": ["--mode", "borrow"],
+    "shm, copy, verified": ["--verify", "full"],
+    "shm, copy": ["--verify", "off"],
+    "shm, borrow": ["--mode", "borrow"],
+    "tcp, copy, verified": ["--transport", "tcp", "--verify", "full"],
+    "tcp, copy": ["--transport", "tcp", "--verify", "off"],
 }
 
 
@@ -165,20 +167,25 @@ class Baton:
             [self.executable, "--version"], stdout=subprocess.PIPE, check=True, text=True
         ).stdout.strip()
         for name, (big, small) in self.results.items():
-            if name == "borrow":
+            if name == "shm, borrow":
                 throughput = f"{median(big, 'p50_us'):.1f} µs, nothing moves"
             else:
                 throughput = rate([result["gigabytes_per_second"] for result in big])
             yield [
-                f"Baton {version}", f"shm, {name}", throughput,
-                f"{median(big, 'cpu_seconds_per_gib'):.2f}",
+                f"Baton {version}", name, throughput, f"{median(big, 'cpu_seconds_per_gib'):.2f}",
                 time([result["p50_us"] for result in small]), "right",
             ]
-        copies = [result for name in ("copy, verified", "copy") for result in self.results[name][0]]
-        smalls = [result for name in ("copy, verified", "copy") for result in self.results[name][1]]
-        yield [
-            "the limit", "fastest plain copy, one thread",
-            rate([result["limit_gigabytes_per_second"] for result in copies]), "",
+        yield self.limit("shm", "fastest plain copy, one thread")
+        yield self.limit("tcp", "bare stream in C, as many connections")
+
+    def limit(self, transport, what):
+        """What stood beside the copies over one transport."""
+        names = [f"{transport}, copy, verified", f"{transport}, copy"]
+        bigs = [result for name in names for result in self.results[name][0]]
+        smalls = [result for name in names for result in self.results[name][1]]
+        return [
+            f"the limit of {transport}", what,
+            rate([result["limit_gigabytes_per_second"] for result in bigs]), "",
             time([SMALL_BYTES / result["limit_gigabytes_per_second"] / 1e3 for result in smalls]),
             "",
         ]
