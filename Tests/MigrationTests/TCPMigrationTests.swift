@@ -163,6 +163,29 @@ struct TCPMigrationTests {
     }
   }
 
+  @Test("Blocks longer than a request are checked whole", arguments: [1_500, 4_096])
+  func longBlocks(blockTokens: Int) async throws {
+    let geometry = KVGeometry(
+      blockTokens: blockTokens,
+      groups: [CacheGroup(layers: 1, keyValueHeads: 2, headDimension: 66, dataType: .bfloat16)])
+    let pair = try TCPPair(blocks: 6, geometry: geometry)
+    let sources = try pair.source.allocate(blocks: 6)
+    let targets = try pair.destination.allocate(blocks: 6)
+    let (stamps, written) = pair.write(sources)
+    var checksums = written
+    pair.grant(sources)
+    let migration = try await pair.connect()
+    _ = try migration.copy(
+      sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+    #expect(pair.holds(targets, of: sources))
+    checksums[4] ^= 1 << 63
+    let error = #expect(throws: BatonError.self) {
+      try migration.copy(
+        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+    }
+    #expect(error?.code == .checksumMismatch && error?.message.contains("number 4") == true)
+  }
+
   // MARK: Grants
 
   @Test("Nothing is sent without a ticket, under another one, or after it was taken back")

@@ -51,6 +51,8 @@ private struct LaneReader: ~Copyable {
   private var request: WireBuffer
   private var answer = WireBuffer(count: DataAnswer.byteCount)
   private var parts: MemoryParts
+  /// Of a block that comes in several batches.
+  private var hash = ck_checksum_begin()
 
   init(transfer: TCPTransfer) {
     self.transfer = transfer
@@ -94,20 +96,23 @@ private struct LaneReader: ~Copyable {
   private mutating func receive(
     _ unit: Int, on socket: borrowing TCPSocket
   ) throws(BatonError) {
-    var places = transfer.units[unit]
-    let batchBytes = transfer.plan.checks == nil ? Int.max : MigrationLimits.hashedBytes
+    // What would be taken for a refusal, or for another answer, before the answer is there.
     answer.store(UInt64.max, at: 0)
     answer.store(UInt64(0), at: 8)
     parts.append(address: answer.address, length: DataAnswer.byteCount)
+    var place = (piece: transfer.units[unit].lowerBound, offset: 0)
+    let end = transfer.units[unit].upperBound
     var isFirst = true
-    while !places.isEmpty {
-      var bytes = 0
-      var end = places.lowerBound
-      while end < places.upperBound, bytes < batchBytes {
-        let piece = transfer.pieces[end]
-        parts.append(address: piece.targetAddress, length: piece.length)
-        bytes += piece.length
-        end += 1
+    while place.piece < end {
+      let start = place
+      var room = transfer.plan.checks == nil ? Int.max : MigrationLimits.hashedBytes
+      while place.piece < end, room > 0 {
+        let piece = transfer.pieces[place.piece]
+        let length = min(room, piece.length - place.offset)
+        parts.append(address: piece.targetAddress + UInt(place.offset), length: length)
+        room -= length
+        place.offset += length
+        if place.offset == piece.length { place = (place.piece + 1, 0) }
       }
       do throws(BatonError) {
         try socket.receive(into: &parts)
@@ -116,8 +121,7 @@ private struct LaneReader: ~Copyable {
       }
       if isFirst { try checkAnswer(to: unit, elseThrowing: nil) }
       isFirst = false
-      verify(places.lowerBound..<end)
-      places = end..<places.upperBound
+      verify(from: start, to: place)
     }
   }
 
@@ -138,21 +142,38 @@ private struct LaneReader: ~Copyable {
     }
   }
 
-  private func verify(_ places: Range<Int>) {
+  /// Hashes what has come from one place in the pieces to another; a block that is not whole yet
+  /// is gone on with the next time.
+  private mutating func verify(
+    from start: (piece: Int, offset: Int), to end: (piece: Int, offset: Int)
+  ) {
     guard let checks = transfer.plan.checks else { return }
-    for piece in transfer.pieces[places] {
-      for block in 0..<piece.length / checks.blockBytes {
-        let start = piece.targetAddress + UInt(block * checks.blockBytes)
-        guard let bytes = unsafe UnsafeRawPointer(bitPattern: start) else {
-          preconditionFailure("memory does not start at address 0")
+    var (index, offset) = start
+    while (index, offset) < end {
+      let piece = transfer.pieces[index]
+      let stop = index == end.piece ? end.offset : piece.length
+      while offset < stop {
+        let (block, used) = offset.quotientAndRemainder(dividingBy: checks.blockBytes)
+        let length = min(checks.blockBytes - used, stop - offset)
+        guard
+          let bytes = unsafe UnsafeRawPointer(bitPattern: piece.targetAddress + UInt(offset))
+        else { preconditionFailure("memory does not start at address 0") }
+        offset += length
+        let found: UInt64
+        if length == checks.blockBytes {
+          found = unsafe ck_checksum(ck_fastest_path(), bytes, length)
+        } else {
+          if used == 0 { hash = ck_checksum_begin() }
+          unsafe ck_checksum_feed(ck_fastest_path(), &hash, bytes, length)
+          guard used + length == checks.blockBytes else { continue }
+          found = unsafe ck_checksum_finish(ck_fastest_path(), &hash)
         }
-        let found = unsafe ck_checksum(ck_fastest_path(), bytes, checks.blockBytes)
         let position = piece.firstCheck + block
         if found != checks.checksums[position] {
           transfer.fail(BlockMismatch(position: position, found: found))
-          return
         }
       }
+      (index, offset) = (index + 1, 0)
     }
   }
 }

@@ -26,7 +26,10 @@ final class DataServer: Sendable {
   /// Lets the link's data connections read `regions` from now on; what it had before ends.
   func offer(_ link: LinkID, keys: DataKeys, regions: [MemoryRegion]) {
     service.end(link)
-    service.state.withLock { $0.offers[link] = DataOffer(keys: keys, regions: regions) }
+    service.state.withLock { state in
+      state.nextID += 1
+      state.offers[link] = DataOffer(id: state.nextID, keys: keys, regions: regions)
+    }
   }
 
   /// Ends the link's offer and its connections.
@@ -44,6 +47,8 @@ final class DataServer: Sendable {
 
 /// What a link may read, and how its connections prove that they are its.
 struct DataOffer: Sendable {
+  /// Tells it from a later one of the same link.
+  let id: UInt64
   let keys: DataKeys
   let regions: [MemoryRegion]
 }
@@ -143,7 +148,7 @@ private final class Service: Sendable {
       // The link may have ended, or been offered anew, while its connection proved itself.
       let isCurrent = state.withLock { state in
         state.connections[id]?.link = link
-        return state.offers[link] != nil
+        return state.offers[link]?.id == offer.id
       }
       guard isCurrent else { return }
       var session = DataSession(
