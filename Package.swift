@@ -75,12 +75,14 @@ let package = Package(
       linkerSettings: [.linkedLibrary("protobuf-c")]),
     .target(name: "CZstd", linkerSettings: [.linkedLibrary("zstd")]),
     .target(name: "CKernels", cSettings: kernelSettings),
+    .target(name: "CVerbs", linkerSettings: [.linkedLibrary("ibverbs")]),
 
     // The data plane.
     library("KVCore"),
     library("Platform", ["KVCore", "CLinux"]),
     library("KVPool", ["KVCore", "Platform", "CLinux", "CKernels"]),
-    library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol", "CKernels"]),
+    library("Verbs", ["KVCore", "CVerbs"]),
+    library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol", "CKernels", "Verbs"]),
 
     // The control plane.
     library("ControlProtocol", ["KVCore", crypto]),
@@ -150,6 +152,7 @@ let package = Package(
     .target(name: "CXXHash", path: "Tests/CXXHash"),
     tests("KVCoreTests", ["KVCore"]),
     tests("PlatformTests", ["KVCore", "Platform"]),
+    tests("VerbsTests", ["TestSupport", "KVCore", "Verbs"]),
     tests("KVPoolTests", ["TestSupport", "CXXHash", "KVCore", "KVPool", "Platform"]),
     tests(
       "MigrationTests",

@@ -28,16 +28,21 @@ package struct RegionInfo: Hashable, Sendable {
 package struct EndpointInfo: Hashable, Sendable {
   /// Same-node shared memory.
   package var sharedMemory: SharedMemoryEndpoint?
+  package var rdma: RDMAEndpoint?
   package var tcp: TCPEndpoint?
 
-  package init(sharedMemory: SharedMemoryEndpoint? = nil, tcp: TCPEndpoint? = nil) {
+  package init(
+    sharedMemory: SharedMemoryEndpoint? = nil, rdma: RDMAEndpoint? = nil, tcp: TCPEndpoint? = nil
+  ) {
     self.sharedMemory = sharedMemory
+    self.rdma = rdma
     self.tcp = tcp
   }
 
   /// Whether there is anything to read.
   package var offersMemory: Bool {
-    sharedMemory?.regions.isEmpty == false || tcp?.regions.isEmpty == false
+    sharedMemory?.regions.isEmpty == false || rdma?.regions.isEmpty == false
+      || tcp?.regions.isEmpty == false
   }
 
   /// The transports that are there, the best first.
@@ -45,6 +50,7 @@ package struct EndpointInfo: Hashable, Sendable {
     TransportKind.allCases.filter { kind in
       switch kind {
       case .sharedMemory: sharedMemory != nil
+      case .rdma: rdma != nil
       case .tcp: tcp != nil
       }
     }

@@ -23,6 +23,15 @@ package enum WireLimits {
   package static let sha256Bytes = 32
   package static let socketTokenBytes = 16
   package static let dataSaltBytes = 32
+  package static let gidBytes = 16
+  /// Entries of a port's table of GIDs, which a path names by one byte.
+  package static let maximumGIDs = 256
+  /// Of all devices that one link uses.
+  package static let maximumRDMAPorts = 64
+  package static let maximumRDMALanes = 64
+  package static let maximumPathBytes = 4_096
+  /// Packet sequence numbers and queue pair numbers have 24 bits.
+  package static let maximumSequence = 1 << 24 - 1
 
   package static let maximumRanks = 1_024
   package static let maximumEndTokens = 1_024

@@ -51,8 +51,26 @@ extension EngineHost {
     return MigrationOptions(
       transports: configuration.migration.transports, clusterKeys: keys,
       dataListeners: configuration.role == .prefill ? listeners : [],
-      lanes: configuration.migration.lanes,
+      lanes: configuration.migration.lanes, gidIndex: configuration.migration.gidIndex,
       progressTimeoutMilliseconds: UInt32(configuration.control.peerTimeoutMilliseconds))
+  }
+
+  /// Pins the pool for devices, where there are any, and says what links can use.
+  func prepareTransports() {
+    let regions = configuration.role == .prefill ? MemoryRegion.shared(pool) : [.destination(pool)]
+    let start = ContinuousClock.now
+    for (transport, error) in migration.prepare(regions) {
+      logger.warning(
+        "transport cannot be used",
+        metadata: ["transport": "\(transport)", "reason": "\(error.message)"])
+    }
+    guard configuration.role != .hybrid, !migration.summaries.isEmpty else { return }
+    logger.info(
+      "transports ready",
+      metadata: [
+        "transports": "\(migration.summaries.joined(separator: "; "))",
+        "milliseconds": "\((ContinuousClock.now - start).wholeMilliseconds)",
+      ])
   }
 
   /// Lets the peer of a link read `blocks` of the pool under `ticket`.

@@ -80,6 +80,7 @@ package final class EngineHost: Sendable {
       options: Self.migrationOptions(
         configuration, addresses: addresses, keys: options.keys))
     self.metrics = BatonMetrics()
+    prepareTransports()
     logger.info(
       "pool ready",
       metadata: [

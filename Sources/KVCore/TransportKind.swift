@@ -2,6 +2,8 @@
 package enum TransportKind: String, Sendable, CaseIterable, CustomStringConvertible {
   /// Memory of the same node, mapped.
   case sharedMemory = "shm"
+  /// READs by a device that both nodes have.
+  case rdma
   /// Data connections, between nodes.
   case tcp
 

@@ -55,11 +55,33 @@ package final class MigrationBackend: Sendable {
     for kind in TransportKind.allCases where options.transports.contains(kind) {
       switch kind {
       case .sharedMemory: transports.append(try SharedMemoryTransport(identity: identity))
+      case .rdma:
+        if let transport = try RDMATransport(options: options) { transports.append(transport) }
       case .tcp:
         transports.append(try TCPTransport(options: options))
       }
     }
     self.transports = transports
+  }
+
+  /// What each transport works with, for the log.
+  package var summaries: [String] { transports.compactMap(\.summary) }
+
+  /// Does for regions what takes time, before any link wants it: memory that a device is to reach
+  /// is pinned. Blocks. Returns which transports cannot have a region, and why.
+  package func prepare(_ regions: [MemoryRegion]) -> [(transport: TransportKind, error: BatonError)]
+  {
+    var failures: [(TransportKind, BatonError)] = []
+    for transport in transports {
+      for region in regions {
+        do throws(BatonError) {
+          try transport.prepare(region)
+        } catch {
+          failures.append((transport.kind, error))
+        }
+      }
+    }
+    return failures
   }
 
   // MARK: Setting up
@@ -126,9 +148,17 @@ package final class MigrationBackend: Sendable {
     try state.withLock { (state) throws(BatonError) in
       let entry = try Self.link(link, in: state)
       var info = EndpointInfo()
+      var failure: BatonError?
       for transport in transports {
-        try transport.offer(link: link, peer: entry.peer, regions: entry.regions, in: &info)
+        do throws(BatonError) {
+          try transport.offer(link: link, peer: entry.peer, regions: entry.regions, in: &info)
+        } catch {
+          failure = error
+          entry.onTransportFailure(transport.kind, error, false)
+        }
       }
+      // One transport is enough.
+      if let failure, info.transports.isEmpty { throw failure }
       return info
     }
   }
@@ -213,6 +243,12 @@ package final class MigrationBackend: Sendable {
     for transport in transports {
       transport.revoke(ticket, readerIsDone: readerIsDone) { remaining.countDown() }
     }
+  }
+
+  /// The peer has said that it reads nothing more under `ticket`, though it may have been taken
+  /// back before.
+  package func readerIsDone(_ ticket: TicketID) {
+    for transport in transports { transport.readerIsDone(ticket) }
   }
 
   // MARK: Using

@@ -42,6 +42,30 @@ enum MigrationLimits {
   /// enough that a system call brings many short blocks.
   static let hashedBytes = 256 << 10
 
+  // RDMA.
+
+  /// READs that one lane has outstanding at most, and its queue pair room for.
+  static let rdmaRequests = 128
+  /// READs that a device works on at once for one queue pair; many devices allow 16.
+  static let rdmaReads = 16
+  /// One READ of a large plan, but for a block that is longer.
+  static let rdmaPieceBytes = 1 << 20
+  static let rdmaSmallestPieceBytes = 64 << 10
+  /// Pieces that a lane should have of a plan at least, where they do not get too small.
+  static let rdmaPiecesPerLane = 4
+  /// One in so many READs of a chain has a completion, and the last.
+  static let rdmaSignalEvery = 8
+  /// How long a reader looks for completions before it sleeps.
+  static let rdmaSpinMicroseconds = 50
+  /// How long it sleeps at once: what a lost wake-up would cost.
+  static let rdmaSleepMilliseconds: UInt32 = 100
+  /// Read over each lane when it is connected, and how long that may take.
+  static let proofBytes = 64
+  static let proofMilliseconds: UInt32 = 1_000
+  /// How long a reader whose ticket was taken back has to say that it is done with it, before the
+  /// queue pairs of its link are stopped.
+  static let readerGraceMilliseconds = 1_000
+
   // Shared memory.
 
   /// 128 random bits open the descriptor server once.

@@ -11,7 +11,9 @@ package struct MigrationOptions: Sendable {
   package var dataListeners: [DataListener]
   /// Data connections of one link that this side opens.
   package var lanes: Int
-  /// How long a data connection may bring nothing, though asked, before another is tried.
+  /// Which entry of a port's table of GIDs RDMA uses; nil for the best.
+  package var gidIndex: UInt8?
+  /// How long a data connection or device may bring nothing, though asked, before another is tried.
   package var progressTimeoutMilliseconds: UInt32
 
   /// A place where data connections are accepted.
@@ -37,13 +39,14 @@ package struct MigrationOptions: Sendable {
 
   package init(
     transports: [TransportKind] = TransportKind.allCases, clusterKeys: ClusterKeys? = nil,
-    dataListeners: [DataListener] = [], lanes: Int = defaultLanes,
+    dataListeners: [DataListener] = [], lanes: Int = defaultLanes, gidIndex: UInt8? = nil,
     progressTimeoutMilliseconds: UInt32 = defaultProgressTimeoutMilliseconds
   ) {
     self.transports = transports
     self.clusterKeys = clusterKeys
     self.dataListeners = dataListeners
     self.lanes = lanes
+    self.gidIndex = gidIndex
     self.progressTimeoutMilliseconds = progressTimeoutMilliseconds
   }
 }

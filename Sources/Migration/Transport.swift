@@ -12,6 +12,13 @@ struct LinkPeer: Hashable, Sendable {
 protocol Transport: Sendable {
   var kind: TransportKind { get }
 
+  /// What it works with, for the log; nil where there is nothing to say.
+  var summary: String? { get }
+
+  /// Does what takes time and is needed for a region, whatever link will use it. May block for
+  /// long.
+  func prepare(_ region: MemoryRegion) throws(BatonError)
+
   /// A new link. `onPeerDeath` is called at most once, when the transport learns that the peer's
   /// process has ended; it must not block.
   func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void)
@@ -40,6 +47,9 @@ protocol Transport: Sendable {
   func revoke(
     _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void)
 
+  /// The peer has said that it reads nothing more under `ticket`, which may have been taken back.
+  func readerIsDone(_ ticket: TicketID)
+
   /// Reaches `peer`'s regions. Blocks, for a bounded time. Called only with an endpoint that has
   /// this transport.
   func connect(
@@ -63,10 +73,13 @@ protocol Transport: Sendable {
 }
 
 extension Transport {
+  var summary: String? { nil }
+  func prepare(_ region: MemoryRegion) throws(BatonError) {}
   func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void) {}
   func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError) {}
   func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError) {}
   func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {}
+  func readerIsDone(_ ticket: TicketID) {}
 
   func revoke(
     _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void

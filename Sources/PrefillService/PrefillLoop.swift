@@ -5,6 +5,7 @@ import Inference
 import KVCore
 import KVPool
 import Logging
+import Migration
 import Platform
 
 /// The thread that reads prompts, chunk by chunk and one after the other, and owns the leases.
@@ -79,6 +80,7 @@ final class PrefillLoop {
     case .claim(let claim, let claimant, let time, let reply):
       follow(claim, by: claimant, at: time, reply: reply)
     case .abandon(let ticket, let peer):
+      host.migration.readerIsDone(ticket)
       if let ended = try? leases.release(ticket, by: peer, now: .now) {
         end(ended, because: Self.givenUp, readerIsDone: true)
       }
@@ -88,6 +90,7 @@ final class PrefillLoop {
       }
     case .release(let tickets, let peer, let reply):
       answer(tickets, reply) { ticket throws(BatonError) in
+        host.migration.readerIsDone(ticket)
         end(
           try leases.release(ticket, by: peer, now: .now), because: Self.givenUp,
           readerIsDone: true)

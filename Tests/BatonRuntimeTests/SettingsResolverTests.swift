@@ -151,6 +151,7 @@ import Testing
       case let setting as Setting<String>: resolve(setting)
       case let setting as Setting<String?>: resolve(setting)
       case let setting as Setting<[String]>: resolve(setting)
+      case let setting as Setting<UInt8?>: resolve(setting)
       case let setting as Setting<[TransportKind]>: resolve(setting)
       case let setting as Setting<EngineID?>: resolve(setting)
       case let setting as Setting<KVDataType>: resolve(setting)

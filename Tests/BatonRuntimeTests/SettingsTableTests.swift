@@ -12,7 +12,7 @@ import Testing
     "block-tokens": "1025", "prefill-chunk": "0", "recall-below": "101", "threads": "2.5",
     "log-level": "loud", "control-address": "8000", "cluster-key-file": "", "compression": "gzip",
     "peer-timeout-ms": "1", "request-timeout": "0",
-    "transport": "shm,ucx", "lanes": "0", "data-port": "65536",
+    "transport": "shm,ucx", "lanes": "0", "data-port": "65536", "gid-index": "256",
     "config": "",
   ]
 

@@ -82,6 +82,7 @@ package struct RandomMessages {
     list(0...3) { random in
       EndpointInfo(
         sharedMemory: random.chance() ? random.sharedMemoryEndpoint() : nil,
+        rdma: random.chance() ? random.rdmaEndpoint() : nil,
         tcp: random.chance() ? random.tcpEndpoint() : nil)
     }
   }
@@ -98,6 +99,33 @@ package struct RandomMessages {
     return TCPEndpoint(
       addresses: addresses, salt: addresses.isEmpty ? [] : bytes(WireLimits.dataSaltBytes),
       regions: regions())
+  }
+
+  private mutating func rdmaEndpoint() -> RDMAEndpoint {
+    let ports = list(0...2) { random in
+      RDMAEndpoint.Port(
+        isEthernet: random.chance(), lid: UInt16(random.number(0...0xFFFF)),
+        mtu: UInt32(random.number(256...4_096)),
+        gids: random.list(0...3) {
+          RDMAEndpoint.GlobalID(
+            gid: $0.bytes(WireLimits.gidBytes), index: UInt8($0.number(0...255)),
+            type: UInt8($0.number(0...2)))
+        })
+    }
+    return RDMAEndpoint(
+      ports: ports,
+      lanes: list(0...3) {
+        RDMAEndpoint.Lane(
+          port: $0.number(0...WireLimits.maximumRDMAPorts - 1),
+          queuePair: UInt32($0.number(0...WireLimits.maximumSequence)),
+          sequence: UInt32($0.number(0...WireLimits.maximumSequence)), reads: $0.number(1...255),
+          ownGID: $0.number(0...255), peerGID: $0.number(0...255))
+      },
+      regions: list(0...2) { random in
+        RDMAEndpoint.Region(
+          key: RegionKey(random.number32()), length: ByteCount(random.number(0...1 << 46)),
+          address: random.next(), remoteKeys: random.list(0...3) { $0.number32() })
+      })
   }
 
   private mutating func regions() -> [RegionInfo] {

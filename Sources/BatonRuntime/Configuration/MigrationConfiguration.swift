@@ -9,10 +9,14 @@ package struct MigrationConfiguration: Hashable, Sendable {
   /// On which a prefill engine takes data connections; 0 for any that is free.
   package var dataPort: UInt16
 
+  /// Which entry of a port's table of GIDs RDMA uses; nil for the best.
+  package var gidIndex: UInt8?
+
   /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value.
   init(settings: SettingsResolver) throws(BatonError) {
     transports = try settings.value(of: Settings.transport)
     lanes = try settings.value(of: Settings.lanes)
+    gidIndex = try settings.value(of: Settings.gidIndex)
     dataPort = UInt16(try settings.value(of: Settings.dataPort))
   }
 

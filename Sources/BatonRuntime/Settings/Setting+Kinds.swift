@@ -88,6 +88,17 @@ extension Setting where Value == [String] {
   }
 }
 
+extension Setting where Value == UInt8? {
+  static func gidIndex(
+    _ name: String, described: String, help: String, commands: Set<BatonCommand>
+  ) -> Setting {
+    Setting(
+      name: name, valueName: "N", allowed: "a whole number from 0 to 255",
+      initial: .value(nil, described: described), help: help, commands: commands
+    ) { text in UInt8(text).map { .some($0) } }
+  }
+}
+
 extension Setting where Value == [TransportKind] {
   /// Some of the transports, commas between them; all where it is not given. The order of
   /// preference is theirs, whatever the order in the text.

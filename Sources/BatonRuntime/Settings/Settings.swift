@@ -101,6 +101,10 @@ package enum Settings {
     "lanes", in: 1...64, default: 4,
     help: "Data connections that decode opens for one link, where KV blocks move over the network.",
     commands: [.decode, .up])
+  package static let gidIndex = Setting.gidIndex(
+    "gid-index", described: "the best for each peer",
+    help: "Entry of an RDMA port's table of GIDs that must be used.",
+    commands: [.prefill, .decode])
   package static let dataPort = Setting.integer(
     "data-port", in: 0...65_535, default: 0,
     help: "Port on which data connections are taken, on the hosts of --listen; 0 takes a free one.",
@@ -145,8 +149,8 @@ package enum Settings {
     model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
     controlAddress,
     servedModelName, maxConcurrent, requestTimeout, name, listen, advertise, clusterKeyFile,
-    compression, peerTimeout, handoff, verify, transport, lanes, dataPort, kvDataType, kvBlocks,
-    blockTokens, prefillChunk, recallBelow, threads, logLevel, config,
+    compression, peerTimeout, handoff, verify, transport, lanes, gidIndex, dataPort, kvDataType,
+    kvBlocks, blockTokens, prefillChunk, recallBelow, threads, logLevel, config,
   ]
 
   package static func all(of command: BatonCommand) -> [any SettingDescription] {

@@ -91,6 +91,7 @@ extension EndpointInfo: @unsafe WireConvertible {
   func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__EndpointInfo> {
     let wire = unsafe arena.make(baton__v1__endpoint_info__init)
     unsafe wire.pointee.shared_memory = sharedMemory?.wire(in: arena)
+    unsafe wire.pointee.rdma = rdma?.wire(in: arena)
     unsafe wire.pointee.tcp = tcp?.wire(in: arena)
     return unsafe wire
   }
@@ -98,6 +99,7 @@ extension EndpointInfo: @unsafe WireConvertible {
   init(wire: UnsafeMutablePointer<Baton__V1__EndpointInfo>) throws(BatonError) {
     self.init(
       sharedMemory: try unsafe Field.optionalMessage(wire.pointee.shared_memory),
+      rdma: try unsafe Field.optionalMessage(wire.pointee.rdma),
       tcp: try unsafe Field.optionalMessage(wire.pointee.tcp))
   }
 }

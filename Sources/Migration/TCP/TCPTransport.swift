@@ -17,6 +17,10 @@ final class TCPTransport: Transport {
       options.dataListeners.isEmpty ? nil : try DataServer(options: options, grants: grants)
   }
 
+  var summary: String? {
+    server.map { "tcp: data connections at \($0.advertisedAddresses.joined(separator: ", "))" }
+  }
+
   func offer(
     link: LinkID, peer: LinkPeer, regions: [MemoryRegion], in info: inout EndpointInfo
   ) throws(BatonError) {

@@ -17,11 +17,13 @@ package struct DecodeCommand: EngineCommand {
   @OptionGroup var model: ModelOptions
   @OptionGroup var decode: DecodeOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var common: CommonOptions
 
   package init() {}
 
   package var given: GivenSettings {
-    engine.given + model.given + decode.given + transport.given + common.given
+    engine.given + model.given + decode.given + transport.given + device.given
+      + common.given
   }
 }

@@ -18,13 +18,14 @@ package struct PrefillCommand: EngineCommand {
   @OptionGroup var prefill: PrefillOptions
   @OptionGroup var lending: LendingOptions
   @OptionGroup var transport: TransportOptions
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var serving: ServingOptions
   @OptionGroup var common: CommonOptions
 
   package init() {}
 
   package var given: GivenSettings {
-    engine.given + model.given + prefill.given + lending.given + transport.given + serving.given
-      + common.given
+    engine.given + model.given + prefill.given + lending.given + transport.given + device.given
+      + serving.given + common.given
   }
 }

@@ -142,6 +142,231 @@ void   baton__v1__endpoint_info__free_unpacked
   assert(message->base.descriptor == &baton__v1__endpoint_info__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__rdmaendpoint__init
+                     (Baton__V1__RDMAEndpoint         *message)
+{
+  static const Baton__V1__RDMAEndpoint init_value = BATON__V1__RDMAENDPOINT__INIT;
+  *message = init_value;
+}
+size_t baton__v1__rdmaendpoint__get_packed_size
+                     (const Baton__V1__RDMAEndpoint *message)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaendpoint__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__rdmaendpoint__pack
+                     (const Baton__V1__RDMAEndpoint *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaendpoint__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__rdmaendpoint__pack_to_buffer
+                     (const Baton__V1__RDMAEndpoint *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaendpoint__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__RDMAEndpoint *
+       baton__v1__rdmaendpoint__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__RDMAEndpoint *)
+     protobuf_c_message_unpack (&baton__v1__rdmaendpoint__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__rdmaendpoint__free_unpacked
+                     (Baton__V1__RDMAEndpoint *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__rdmaendpoint__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__rdmaport__init
+                     (Baton__V1__RDMAPort         *message)
+{
+  static const Baton__V1__RDMAPort init_value = BATON__V1__RDMAPORT__INIT;
+  *message = init_value;
+}
+size_t baton__v1__rdmaport__get_packed_size
+                     (const Baton__V1__RDMAPort *message)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaport__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__rdmaport__pack
+                     (const Baton__V1__RDMAPort *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaport__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__rdmaport__pack_to_buffer
+                     (const Baton__V1__RDMAPort *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaport__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__RDMAPort *
+       baton__v1__rdmaport__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__RDMAPort *)
+     protobuf_c_message_unpack (&baton__v1__rdmaport__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__rdmaport__free_unpacked
+                     (Baton__V1__RDMAPort *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__rdmaport__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__rdmagid__init
+                     (Baton__V1__RDMAGID         *message)
+{
+  static const Baton__V1__RDMAGID init_value = BATON__V1__RDMAGID__INIT;
+  *message = init_value;
+}
+size_t baton__v1__rdmagid__get_packed_size
+                     (const Baton__V1__RDMAGID *message)
+{
+  assert(message->base.descriptor == &baton__v1__rdmagid__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__rdmagid__pack
+                     (const Baton__V1__RDMAGID *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__rdmagid__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__rdmagid__pack_to_buffer
+                     (const Baton__V1__RDMAGID *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__rdmagid__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__RDMAGID *
+       baton__v1__rdmagid__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__RDMAGID *)
+     protobuf_c_message_unpack (&baton__v1__rdmagid__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__rdmagid__free_unpacked
+                     (Baton__V1__RDMAGID *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__rdmagid__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__rdmalane__init
+                     (Baton__V1__RDMALane         *message)
+{
+  static const Baton__V1__RDMALane init_value = BATON__V1__RDMALANE__INIT;
+  *message = init_value;
+}
+size_t baton__v1__rdmalane__get_packed_size
+                     (const Baton__V1__RDMALane *message)
+{
+  assert(message->base.descriptor == &baton__v1__rdmalane__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__rdmalane__pack
+                     (const Baton__V1__RDMALane *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__rdmalane__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__rdmalane__pack_to_buffer
+                     (const Baton__V1__RDMALane *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__rdmalane__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__RDMALane *
+       baton__v1__rdmalane__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__RDMALane *)
+     protobuf_c_message_unpack (&baton__v1__rdmalane__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__rdmalane__free_unpacked
+                     (Baton__V1__RDMALane *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__rdmalane__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__rdmaregion__init
+                     (Baton__V1__RDMARegion         *message)
+{
+  static const Baton__V1__RDMARegion init_value = BATON__V1__RDMAREGION__INIT;
+  *message = init_value;
+}
+size_t baton__v1__rdmaregion__get_packed_size
+                     (const Baton__V1__RDMARegion *message)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaregion__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__rdmaregion__pack
+                     (const Baton__V1__RDMARegion *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaregion__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__rdmaregion__pack_to_buffer
+                     (const Baton__V1__RDMARegion *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaregion__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__RDMARegion *
+       baton__v1__rdmaregion__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__RDMARegion *)
+     protobuf_c_message_unpack (&baton__v1__rdmaregion__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__rdmaregion__free_unpacked
+                     (Baton__V1__RDMARegion *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__rdmaregion__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__shared_memory_endpoint__init
                      (Baton__V1__SharedMemoryEndpoint         *message)
 {
@@ -649,7 +874,7 @@ const ProtobufCMessageDescriptor baton__v1__region_info__descriptor =
   (ProtobufCMessageInit) baton__v1__region_info__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__endpoint_info__field_descriptors[2] =
+static const ProtobufCFieldDescriptor baton__v1__endpoint_info__field_descriptors[3] =
 {
   {
     "shared_memory",
@@ -675,15 +900,28 @@ static const ProtobufCFieldDescriptor baton__v1__endpoint_info__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "rdma",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__EndpointInfo, rdma),
+    &baton__v1__rdmaendpoint__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__endpoint_info__field_indices_by_name[] = {
+  2,   /* field[2] = rdma */
   0,   /* field[0] = shared_memory */
   1,   /* field[1] = tcp */
 };
 static const ProtobufCIntRange baton__v1__endpoint_info__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor =
 {
@@ -693,11 +931,396 @@ const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor =
   "Baton__V1__EndpointInfo",
   "baton.v1",
   sizeof(Baton__V1__EndpointInfo),
-  2,
+  3,
   baton__v1__endpoint_info__field_descriptors,
   baton__v1__endpoint_info__field_indices_by_name,
   1,  baton__v1__endpoint_info__number_ranges,
   (ProtobufCMessageInit) baton__v1__endpoint_info__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__rdmaendpoint__field_descriptors[3] =
+{
+  {
+    "ports",
+    1,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__RDMAEndpoint, n_ports),
+    offsetof(Baton__V1__RDMAEndpoint, ports),
+    &baton__v1__rdmaport__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "lanes",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__RDMAEndpoint, n_lanes),
+    offsetof(Baton__V1__RDMAEndpoint, lanes),
+    &baton__v1__rdmalane__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "regions",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__RDMAEndpoint, n_regions),
+    offsetof(Baton__V1__RDMAEndpoint, regions),
+    &baton__v1__rdmaregion__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__rdmaendpoint__field_indices_by_name[] = {
+  1,   /* field[1] = lanes */
+  0,   /* field[0] = ports */
+  2,   /* field[2] = regions */
+};
+static const ProtobufCIntRange baton__v1__rdmaendpoint__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor baton__v1__rdmaendpoint__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.RDMAEndpoint",
+  "RDMAEndpoint",
+  "Baton__V1__RDMAEndpoint",
+  "baton.v1",
+  sizeof(Baton__V1__RDMAEndpoint),
+  3,
+  baton__v1__rdmaendpoint__field_descriptors,
+  baton__v1__rdmaendpoint__field_indices_by_name,
+  1,  baton__v1__rdmaendpoint__number_ranges,
+  (ProtobufCMessageInit) baton__v1__rdmaendpoint__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__rdmaport__field_descriptors[4] =
+{
+  {
+    "is_ethernet",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAPort, is_ethernet),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "lid",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAPort, lid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mtu",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAPort, mtu),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "gids",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__RDMAPort, n_gids),
+    offsetof(Baton__V1__RDMAPort, gids),
+    &baton__v1__rdmagid__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__rdmaport__field_indices_by_name[] = {
+  3,   /* field[3] = gids */
+  0,   /* field[0] = is_ethernet */
+  1,   /* field[1] = lid */
+  2,   /* field[2] = mtu */
+};
+static const ProtobufCIntRange baton__v1__rdmaport__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor baton__v1__rdmaport__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.RDMAPort",
+  "RDMAPort",
+  "Baton__V1__RDMAPort",
+  "baton.v1",
+  sizeof(Baton__V1__RDMAPort),
+  4,
+  baton__v1__rdmaport__field_descriptors,
+  baton__v1__rdmaport__field_indices_by_name,
+  1,  baton__v1__rdmaport__number_ranges,
+  (ProtobufCMessageInit) baton__v1__rdmaport__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__rdmagid__field_descriptors[3] =
+{
+  {
+    "gid",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAGID, gid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "index",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAGID, index),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "type",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAGID, type),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__rdmagid__field_indices_by_name[] = {
+  0,   /* field[0] = gid */
+  1,   /* field[1] = index */
+  2,   /* field[2] = type */
+};
+static const ProtobufCIntRange baton__v1__rdmagid__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor baton__v1__rdmagid__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.RDMAGID",
+  "RDMAGID",
+  "Baton__V1__RDMAGID",
+  "baton.v1",
+  sizeof(Baton__V1__RDMAGID),
+  3,
+  baton__v1__rdmagid__field_descriptors,
+  baton__v1__rdmagid__field_indices_by_name,
+  1,  baton__v1__rdmagid__number_ranges,
+  (ProtobufCMessageInit) baton__v1__rdmagid__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__rdmalane__field_descriptors[6] =
+{
+  {
+    "port",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMALane, port),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "queue_pair",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMALane, queue_pair),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sequence",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMALane, sequence),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reads",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMALane, reads),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "own_gid",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMALane, own_gid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "peer_gid",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMALane, peer_gid),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__rdmalane__field_indices_by_name[] = {
+  4,   /* field[4] = own_gid */
+  5,   /* field[5] = peer_gid */
+  0,   /* field[0] = port */
+  1,   /* field[1] = queue_pair */
+  3,   /* field[3] = reads */
+  2,   /* field[2] = sequence */
+};
+static const ProtobufCIntRange baton__v1__rdmalane__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor baton__v1__rdmalane__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.RDMALane",
+  "RDMALane",
+  "Baton__V1__RDMALane",
+  "baton.v1",
+  sizeof(Baton__V1__RDMALane),
+  6,
+  baton__v1__rdmalane__field_descriptors,
+  baton__v1__rdmalane__field_indices_by_name,
+  1,  baton__v1__rdmalane__number_ranges,
+  (ProtobufCMessageInit) baton__v1__rdmalane__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__rdmaregion__field_descriptors[4] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMARegion, key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "length",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMARegion, length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "address",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMARegion, address),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "remote_keys",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_FIXED32,
+    offsetof(Baton__V1__RDMARegion, n_remote_keys),
+    offsetof(Baton__V1__RDMARegion, remote_keys),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__rdmaregion__field_indices_by_name[] = {
+  2,   /* field[2] = address */
+  0,   /* field[0] = key */
+  1,   /* field[1] = length */
+  3,   /* field[3] = remote_keys */
+};
+static const ProtobufCIntRange baton__v1__rdmaregion__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor baton__v1__rdmaregion__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.RDMARegion",
+  "RDMARegion",
+  "Baton__V1__RDMARegion",
+  "baton.v1",
+  sizeof(Baton__V1__RDMARegion),
+  4,
+  baton__v1__rdmaregion__field_descriptors,
+  baton__v1__rdmaregion__field_indices_by_name,
+  1,  baton__v1__rdmaregion__number_ranges,
+  (ProtobufCMessageInit) baton__v1__rdmaregion__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__shared_memory_endpoint__field_descriptors[3] =

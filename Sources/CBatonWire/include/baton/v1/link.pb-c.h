@@ -19,6 +19,11 @@ PROTOBUF_C__BEGIN_DECLS
 typedef struct Baton__V1__LinkPrepare Baton__V1__LinkPrepare;
 typedef struct Baton__V1__RegionInfo Baton__V1__RegionInfo;
 typedef struct Baton__V1__EndpointInfo Baton__V1__EndpointInfo;
+typedef struct Baton__V1__RDMAEndpoint Baton__V1__RDMAEndpoint;
+typedef struct Baton__V1__RDMAPort Baton__V1__RDMAPort;
+typedef struct Baton__V1__RDMAGID Baton__V1__RDMAGID;
+typedef struct Baton__V1__RDMALane Baton__V1__RDMALane;
+typedef struct Baton__V1__RDMARegion Baton__V1__RDMARegion;
 typedef struct Baton__V1__SharedMemoryEndpoint Baton__V1__SharedMemoryEndpoint;
 typedef struct Baton__V1__TCPEndpoint Baton__V1__TCPEndpoint;
 typedef struct Baton__V1__LinkOpen Baton__V1__LinkOpen;
@@ -72,10 +77,126 @@ struct  Baton__V1__EndpointInfo
   ProtobufCMessage base;
   Baton__V1__SharedMemoryEndpoint *shared_memory;
   Baton__V1__TCPEndpoint *tcp;
+  Baton__V1__RDMAEndpoint *rdma;
 };
 #define BATON__V1__ENDPOINT_INFO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__endpoint_info__descriptor) \
-    , NULL, NULL }
+    , NULL, NULL, NULL }
+
+
+/*
+ * Queue pairs of reliable connections, by which the decode side READs.
+ */
+struct  Baton__V1__RDMAEndpoint
+{
+  ProtobufCMessage base;
+  size_t n_ports;
+  Baton__V1__RDMAPort **ports;
+  size_t n_lanes;
+  Baton__V1__RDMALane **lanes;
+  /*
+   * Of the owner; none where nothing is offered.
+   */
+  size_t n_regions;
+  Baton__V1__RDMARegion **regions;
+};
+#define BATON__V1__RDMAENDPOINT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmaendpoint__descriptor) \
+    , 0,NULL, 0,NULL, 0,NULL }
+
+
+/*
+ * A port of a device.
+ */
+struct  Baton__V1__RDMAPort
+{
+  ProtobufCMessage base;
+  /*
+   * Reached by GID (RoCE); otherwise by LID.
+   */
+  protobuf_c_boolean is_ethernet;
+  uint32_t lid;
+  /*
+   * Bytes of a packet's payload at most.
+   */
+  uint32_t mtu;
+  size_t n_gids;
+  Baton__V1__RDMAGID **gids;
+};
+#define BATON__V1__RDMAPORT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmaport__descriptor) \
+    , 0, 0, 0, 0,NULL }
+
+
+struct  Baton__V1__RDMAGID
+{
+  ProtobufCMessage base;
+  /*
+   * 16 bytes.
+   */
+  ProtobufCBinaryData gid;
+  /*
+   * Its place in the port's table.
+   */
+  uint32_t index;
+  /*
+   * enum ibv_gid_type: 0 InfiniBand, 1 RoCE v1, 2 RoCE v2.
+   */
+  uint32_t type;
+};
+#define BATON__V1__RDMAGID__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmagid__descriptor) \
+    , {0,NULL}, 0, 0 }
+
+
+/*
+ * One queue pair.
+ */
+struct  Baton__V1__RDMALane
+{
+  ProtobufCMessage base;
+  /*
+   * Its place in `ports`.
+   */
+  uint32_t port;
+  uint32_t queue_pair;
+  /*
+   * Its first packet sequence number, 24 bits.
+   */
+  uint32_t sequence;
+  /*
+   * READs that it has on their way, or answers, at once.
+   */
+  uint32_t reads;
+  /*
+   * In the owner's answer: the places in the port's lists of GIDs by which both ends reach each other.
+   */
+  uint32_t own_gid;
+  uint32_t peer_gid;
+};
+#define BATON__V1__RDMALANE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmalane__descriptor) \
+    , 0, 0, 0, 0, 0, 0 }
+
+
+struct  Baton__V1__RDMARegion
+{
+  ProtobufCMessage base;
+  uint32_t key;
+  uint64_t length;
+  /*
+   * Where it begins for READs.
+   */
+  uint64_t address;
+  /*
+   * The remote key on the device of each port, as many as `ports`.
+   */
+  size_t n_remote_keys;
+  uint32_t *remote_keys;
+};
+#define BATON__V1__RDMAREGION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmaregion__descriptor) \
+    , 0, 0, 0, 0,NULL }
 
 
 /*
@@ -287,6 +408,101 @@ Baton__V1__EndpointInfo *
 void   baton__v1__endpoint_info__free_unpacked
                      (Baton__V1__EndpointInfo *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__RDMAEndpoint methods */
+void   baton__v1__rdmaendpoint__init
+                     (Baton__V1__RDMAEndpoint         *message);
+size_t baton__v1__rdmaendpoint__get_packed_size
+                     (const Baton__V1__RDMAEndpoint   *message);
+size_t baton__v1__rdmaendpoint__pack
+                     (const Baton__V1__RDMAEndpoint   *message,
+                      uint8_t             *out);
+size_t baton__v1__rdmaendpoint__pack_to_buffer
+                     (const Baton__V1__RDMAEndpoint   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__RDMAEndpoint *
+       baton__v1__rdmaendpoint__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__rdmaendpoint__free_unpacked
+                     (Baton__V1__RDMAEndpoint *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__RDMAPort methods */
+void   baton__v1__rdmaport__init
+                     (Baton__V1__RDMAPort         *message);
+size_t baton__v1__rdmaport__get_packed_size
+                     (const Baton__V1__RDMAPort   *message);
+size_t baton__v1__rdmaport__pack
+                     (const Baton__V1__RDMAPort   *message,
+                      uint8_t             *out);
+size_t baton__v1__rdmaport__pack_to_buffer
+                     (const Baton__V1__RDMAPort   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__RDMAPort *
+       baton__v1__rdmaport__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__rdmaport__free_unpacked
+                     (Baton__V1__RDMAPort *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__RDMAGID methods */
+void   baton__v1__rdmagid__init
+                     (Baton__V1__RDMAGID         *message);
+size_t baton__v1__rdmagid__get_packed_size
+                     (const Baton__V1__RDMAGID   *message);
+size_t baton__v1__rdmagid__pack
+                     (const Baton__V1__RDMAGID   *message,
+                      uint8_t             *out);
+size_t baton__v1__rdmagid__pack_to_buffer
+                     (const Baton__V1__RDMAGID   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__RDMAGID *
+       baton__v1__rdmagid__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__rdmagid__free_unpacked
+                     (Baton__V1__RDMAGID *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__RDMALane methods */
+void   baton__v1__rdmalane__init
+                     (Baton__V1__RDMALane         *message);
+size_t baton__v1__rdmalane__get_packed_size
+                     (const Baton__V1__RDMALane   *message);
+size_t baton__v1__rdmalane__pack
+                     (const Baton__V1__RDMALane   *message,
+                      uint8_t             *out);
+size_t baton__v1__rdmalane__pack_to_buffer
+                     (const Baton__V1__RDMALane   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__RDMALane *
+       baton__v1__rdmalane__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__rdmalane__free_unpacked
+                     (Baton__V1__RDMALane *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__RDMARegion methods */
+void   baton__v1__rdmaregion__init
+                     (Baton__V1__RDMARegion         *message);
+size_t baton__v1__rdmaregion__get_packed_size
+                     (const Baton__V1__RDMARegion   *message);
+size_t baton__v1__rdmaregion__pack
+                     (const Baton__V1__RDMARegion   *message,
+                      uint8_t             *out);
+size_t baton__v1__rdmaregion__pack_to_buffer
+                     (const Baton__V1__RDMARegion   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__RDMARegion *
+       baton__v1__rdmaregion__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__rdmaregion__free_unpacked
+                     (Baton__V1__RDMARegion *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__SharedMemoryEndpoint methods */
 void   baton__v1__shared_memory_endpoint__init
                      (Baton__V1__SharedMemoryEndpoint         *message);
@@ -469,6 +685,21 @@ typedef void (*Baton__V1__RegionInfo_Closure)
 typedef void (*Baton__V1__EndpointInfo_Closure)
                  (const Baton__V1__EndpointInfo *message,
                   void *closure_data);
+typedef void (*Baton__V1__RDMAEndpoint_Closure)
+                 (const Baton__V1__RDMAEndpoint *message,
+                  void *closure_data);
+typedef void (*Baton__V1__RDMAPort_Closure)
+                 (const Baton__V1__RDMAPort *message,
+                  void *closure_data);
+typedef void (*Baton__V1__RDMAGID_Closure)
+                 (const Baton__V1__RDMAGID *message,
+                  void *closure_data);
+typedef void (*Baton__V1__RDMALane_Closure)
+                 (const Baton__V1__RDMALane *message,
+                  void *closure_data);
+typedef void (*Baton__V1__RDMARegion_Closure)
+                 (const Baton__V1__RDMARegion *message,
+                  void *closure_data);
 typedef void (*Baton__V1__SharedMemoryEndpoint_Closure)
                  (const Baton__V1__SharedMemoryEndpoint *message,
                   void *closure_data);
@@ -505,6 +736,11 @@ typedef void (*Baton__V1__LeaseRecall_Closure)
 extern const ProtobufCMessageDescriptor baton__v1__link_prepare__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__region_info__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__rdmaendpoint__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__rdmaport__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__rdmagid__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__rdmalane__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__rdmaregion__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__shared_memory_endpoint__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__tcpendpoint__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__link_open__descriptor;

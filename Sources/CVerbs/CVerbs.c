@@ -1,0 +1,216 @@
+#include "CVerbs.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static uint32_t bytes_of(enum ibv_mtu mtu)
+{
+    return 128u << mtu;
+}
+
+static enum ibv_mtu mtu_of(uint32_t bytes)
+{
+    int mtu = IBV_MTU_256;
+    while (mtu < IBV_MTU_4096 && bytes_of((enum ibv_mtu)(mtu + 1)) <= bytes)
+        ++mtu;
+    return (enum ibv_mtu)mtu;
+}
+
+int cverbs_query_port(struct ibv_context *context, uint8_t port, cverbs_port *result)
+{
+    struct ibv_port_attr attributes;
+    int error = ibv_query_port(context, port, &attributes);
+    if (error != 0)
+        return -error;
+    *result = (cverbs_port){
+        .is_active = attributes.state == IBV_PORT_ACTIVE,
+        .is_ethernet = attributes.link_layer == IBV_LINK_LAYER_ETHERNET,
+        .lid = attributes.lid,
+        .mtu = bytes_of(attributes.active_mtu),
+        .gid_count = attributes.gid_tbl_len,
+    };
+    return 0;
+}
+
+int cverbs_query_gid(struct ibv_context *context, uint8_t port, uint32_t index, uint8_t *gid,
+                     int *type, uint32_t *interface)
+{
+    struct ibv_gid_entry entry;
+    int error = ibv_query_gid_ex(context, port, index, &entry, 0);
+    if (error != 0)
+        return -error;
+    memcpy(gid, entry.gid.raw, sizeof entry.gid.raw);
+    *type = entry.gid_type == IBV_GID_TYPE_ROCE_V2   ? CVERBS_GID_ROCE_V2
+            : entry.gid_type == IBV_GID_TYPE_ROCE_V1 ? CVERBS_GID_ROCE_V1
+                                                     : CVERBS_GID_INFINIBAND;
+    *interface = entry.ndev_ifindex;
+    return 0;
+}
+
+int cverbs_query_limits(struct ibv_context *context, cverbs_limits *result)
+{
+    struct ibv_device_attr attributes;
+    int error = ibv_query_device(context, &attributes);
+    if (error != 0)
+        return -error;
+    *result = (cverbs_limits){
+        .region_bytes = attributes.max_mr_size,
+        .completions = attributes.max_cqe,
+        .requests = attributes.max_qp_wr,
+        .outgoing_reads = attributes.max_qp_init_rd_atom,
+        .incoming_reads = attributes.max_qp_rd_atom,
+        .has_windows = (attributes.device_cap_flags & IBV_DEVICE_MEM_WINDOW_TYPE_2B) != 0,
+    };
+    return 0;
+}
+
+struct ibv_mr *cverbs_register(struct ibv_pd *domain, void *address, size_t length, int is_remote,
+                               int is_local, int is_relaxed)
+{
+    int access = (is_remote ? IBV_ACCESS_REMOTE_READ : 0) | (is_local ? IBV_ACCESS_LOCAL_WRITE : 0)
+                 | (is_relaxed ? IBV_ACCESS_RELAXED_ORDERING : 0);
+    return ibv_reg_mr(domain, address, length, access);
+}
+
+uint64_t cverbs_pinned_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+        return 0;
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+struct ibv_qp *cverbs_create_queue_pair(struct ibv_pd *domain, struct ibv_cq *completions,
+                                        uint32_t requests)
+{
+    struct ibv_qp_init_attr attributes = {
+        .send_cq = completions,
+        .recv_cq = completions,
+        .qp_type = IBV_QPT_RC,
+        .cap = {.max_send_wr = requests, .max_recv_wr = 1, .max_send_sge = 1, .max_recv_sge = 1},
+    };
+    return ibv_create_qp(domain, &attributes);
+}
+
+int cverbs_to_init(struct ibv_qp *pair, uint8_t port, int peer_reads)
+{
+    struct ibv_qp_attr attributes = {
+        .qp_state = IBV_QPS_INIT,
+        .port_num = port,
+        .qp_access_flags = peer_reads ? IBV_ACCESS_REMOTE_READ : 0,
+    };
+    return -ibv_modify_qp(pair, &attributes,
+                          IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS);
+}
+
+int cverbs_to_ready(struct ibv_qp *pair, const cverbs_path *path)
+{
+    struct ibv_qp_attr receive = {
+        .qp_state = IBV_QPS_RTR,
+        .path_mtu = mtu_of(path->mtu),
+        .dest_qp_num = path->queue_pair,
+        .rq_psn = path->peer_sequence,
+        .max_dest_rd_atomic = path->incoming_reads,
+        .min_rnr_timer = 12,
+        .ah_attr = {.dlid = path->lid, .port_num = path->port, .is_global = path->is_global != 0},
+    };
+    if (path->is_global) {
+        memcpy(receive.ah_attr.grh.dgid.raw, path->gid, sizeof path->gid);
+        receive.ah_attr.grh.sgid_index = path->gid_index;
+        receive.ah_attr.grh.hop_limit = path->hop_limit;
+        receive.ah_attr.grh.traffic_class = path->traffic_class;
+    }
+    int error = ibv_modify_qp(pair, &receive,
+                              IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN
+                                  | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC
+                                  | IBV_QP_MIN_RNR_TIMER);
+    if (error != 0)
+        return -error;
+    struct ibv_qp_attr send = {
+        .qp_state = IBV_QPS_RTS,
+        .timeout = path->timeout,
+        .retry_cnt = path->retries,
+        .rnr_retry = path->receiver_retries,
+        .sq_psn = path->own_sequence,
+        .max_rd_atomic = path->outgoing_reads,
+    };
+    return -ibv_modify_qp(pair, &send,
+                          IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY
+                              | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC);
+}
+
+int cverbs_to_error(struct ibv_qp *pair)
+{
+    struct ibv_qp_attr attributes = {.qp_state = IBV_QPS_ERR};
+    return -ibv_modify_qp(pair, &attributes, IBV_QP_STATE);
+}
+
+int cverbs_post_reads(struct ibv_qp *pair, const cverbs_read *reads, size_t count, size_t *posted)
+{
+    struct ibv_send_wr requests[CVERBS_CHAIN];
+    struct ibv_sge entries[CVERBS_CHAIN];
+    struct ibv_send_wr *bad = NULL;
+    *posted = 0;
+    if (count == 0 || count > CVERBS_CHAIN)
+        return -EINVAL;
+    for (size_t index = 0; index < count; ++index) {
+        const cverbs_read *read = &reads[index];
+        entries[index] = (struct ibv_sge){
+            .addr = read->local_address, .length = read->length, .lkey = read->local_key};
+        requests[index] = (struct ibv_send_wr){
+            .wr_id = read->id,
+            .next = index + 1 < count ? &requests[index + 1] : NULL,
+            .sg_list = &entries[index],
+            .num_sge = 1,
+            .opcode = IBV_WR_RDMA_READ,
+            .send_flags = read->is_signalled ? IBV_SEND_SIGNALED : 0,
+            .wr.rdma = {.remote_addr = read->remote_address, .rkey = read->remote_key},
+        };
+    }
+    int error = ibv_post_send(pair, requests, &bad);
+    *posted = error == 0 ? count : bad == NULL ? 0 : (size_t)(bad - requests);
+    return error > 0 ? -error : error;
+}
+
+int cverbs_poll(struct ibv_cq *queue, cverbs_completion *completions, int capacity)
+{
+    struct ibv_wc found[CVERBS_CHAIN];
+    if (capacity > CVERBS_CHAIN)
+        capacity = CVERBS_CHAIN;
+    int count = ibv_poll_cq(queue, capacity, found);
+    if (count < 0)
+        return -EIO;
+    for (int index = 0; index < count; ++index)
+        completions[index] = (cverbs_completion){
+            .id = found[index].wr_id,
+            .status = (int)found[index].status,
+            .queue_pair = found[index].qp_num,
+        };
+    return count;
+}
+
+int cverbs_arm(struct ibv_cq *queue)
+{
+    return -ibv_req_notify_cq(queue, 0);
+}
+
+int cverbs_wait(struct ibv_comp_channel *channel, int milliseconds)
+{
+    struct pollfd polled = {.fd = channel->fd, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&polled, 1, milliseconds);
+    while (ready < 0 && errno == EINTR);
+    if (ready < 0)
+        return -errno;
+    if (ready == 0)
+        return 0;
+    struct ibv_cq *queue;
+    void *context;
+    if (ibv_get_cq_event(channel, &queue, &context) != 0)
+        return -errno;
+    ibv_ack_cq_events(queue, 1);
+    return 1;
+}

@@ -1,0 +1,238 @@
+import ControlProtocol
+import KVCore
+import Synchronization
+import Verbs
+
+/// A peer's regions over queue pairs of this link's own.
+final class RDMAConnection: TransportConnection {
+  /// A lane with what its READs need.
+  struct Lane: Sendable {
+    let pair: RDMALanes.Lane
+    /// This side's port.
+    let port: RDMAHardware.Port
+    /// The place of the peer's port in its endpoint.
+    let peerPort: Int
+  }
+
+  let regions: [RegionKey: ByteCount]
+  private let peer: LinkPeer
+  private let lanes: RDMALanes
+  private let used: [Lane]
+  private let sources: [RegionKey: RDMAEndpoint.Region]
+  private let targets: [RDMARegistration]
+  private let timeoutMilliseconds: UInt32
+  private let isBroken = Atomic(false)
+  /// Held while a plan is read: completions are those of one. Its value is that read's number.
+  private let reading = Mutex<UInt64>(0)
+
+  /// The queue pairs are connected; the first bytes of the peer's memory are read over each of
+  /// them, which proves that it can be reached. Blocks, for a bounded time.
+  ///
+  /// Throws `invalidArgument` for regions that cannot be, and what the first READ fails with.
+  init(
+    peer: LinkPeer, lanes: RDMALanes, used count: Int, endpoint: RDMAEndpoint,
+    targets: [RDMARegistration], timeoutMilliseconds: UInt32
+  ) throws(BatonError) {
+    var sources: [RegionKey: RDMAEndpoint.Region] = [:]
+    for region in endpoint.regions {
+      guard region.remoteKeys.count == endpoint.ports.count, region.length > .zero,
+        region.address <= UInt64.max - UInt64(region.length.rawValue),
+        sources.updateValue(region, forKey: region.key) == nil,
+        sources.count <= MigrationLimits.maximumRegions
+      else {
+        throw BatonError(
+          .invalidArgument, "\(peer.engine) offers a region \(region.key) that cannot be")
+      }
+    }
+    self.sources = sources
+    regions = sources.mapValues(\.length)
+    self.peer = peer
+    self.lanes = lanes
+    self.targets = targets
+    self.timeoutMilliseconds = timeoutMilliseconds
+    used = zip(lanes.lanes, endpoint.lanes).prefix(count).map { lane, theirs in
+      Lane(pair: lane, port: lanes.hardware.ports[lane.port], peerPort: theirs.port)
+    }
+    if let region = endpoint.regions.first {
+      do throws(BatonError) {
+        try prove(with: region)
+      } catch {
+        lanes.fail()
+        throw error
+      }
+    }
+  }
+
+  func read(
+    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation?
+  ) -> ReadResult {
+    reading.withLock { number in
+      guard !isBroken.load(ordering: .relaxed) else {
+        return .failed(
+          BatonError(.unavailable, "the queue pairs to \(peer.engine) have failed"), missing: plan)
+      }
+      number += 1
+      var transfer = RDMATransfer(
+        plan, number: number, lanes: used, bytesInFlight: MigrationLimits.rdmaPieceBytes)
+      do throws(BatonError) {
+        try run(&transfer, plan, cancellation: cancellation)
+      } catch {
+        // Nobody may use the targets before the device has let go of them.
+        isBroken.store(true, ordering: .relaxed)
+        lanes.fail()
+        drain(&transfer)
+        return .failed(error, missing: transfer.missing)
+      }
+      if let mismatch = transfer.mismatch { return .mismatch(mismatch) }
+      return .complete
+    }
+  }
+
+  func close() {
+    isBroken.store(true, ordering: .relaxed)
+    // Wakes who reads: what is outstanding comes back flushed.
+    lanes.fail()
+  }
+
+  deinit { lanes.fail() }
+
+  // MARK: Reading
+
+  private func run(
+    _ transfer: inout RDMATransfer, _ plan: MigrationPlan, cancellation: MigrationCancellation?
+  ) throws(BatonError) {
+    var lastProgress = ContinuousClock.now
+    while true {
+      if cancellation?.isCancelled == true, transfer.mayStop { transfer.stop() }
+      try post(&transfer)
+      if transfer.isIdle { break }
+      let before = transfer.completed
+      try take(&transfer)
+      if transfer.completed > before {
+        lastProgress = .now
+        continue
+      }
+      let silence = ContinuousClock.now - lastProgress
+      guard silence < .milliseconds(Int(timeoutMilliseconds)) else {
+        throw BatonError(
+          .deadlineExceeded, "no READ from \(peer.engine) came back for \(timeoutMilliseconds) ms")
+      }
+      // A READ that is answered at once costs no sleep.
+      if silence > .microseconds(MigrationLimits.rdmaSpinMicroseconds) {
+        try sleep(&transfer, lastProgress: lastProgress)
+      }
+    }
+    if transfer.isStopped { throw BatonError(.cancelled, "the migration was cancelled") }
+  }
+
+  private func post(_ transfer: inout RDMATransfer) throws(BatonError) {
+    for place in used.indices {
+      while let chain = try transfer.nextChain(on: place, source: source, target: target) {
+        let (posted, error) = used[place].pair.pair.post(chain[...])
+        transfer.note(posted: posted, of: chain.count, on: place)
+        if let error { throw error }
+      }
+    }
+  }
+
+  /// Takes what has come.
+  private func take(_ transfer: inout RDMATransfer) throws(BatonError) {
+    var failure: BatonError?
+    for queue in lanes.completions {
+      _ = try queue.poll { completion in
+        if !completion.isSuccess, failure == nil || !completion.isFlushed {
+          failure = BatonError(
+            completion: completion.status, subject: "the memory of \(peer.engine)")
+        }
+        transfer.complete(completion)
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// Waits for a completion on each queue in turn, for as long as may be.
+  private func sleep(
+    _ transfer: inout RDMATransfer, lastProgress: ContinuousClock.Instant
+  ) throws(BatonError) {
+    for queue in lanes.completions { try queue.arm() }
+    let before = transfer.completed
+    // Between the last look and the arming something may have come.
+    try take(&transfer)
+    guard transfer.completed == before else { return }
+    let alone = lanes.completions.count == 1
+    for queue in lanes.completions {
+      if try queue.wait(milliseconds: alone ? MigrationLimits.rdmaSleepMilliseconds : 1) { return }
+    }
+  }
+
+  /// Takes what comes back flushed. What does not in time, the device lets go of when the queue
+  /// pairs are destroyed.
+  private func drain(_ transfer: inout RDMATransfer) {
+    let end = ContinuousClock.now + .milliseconds(Int(timeoutMilliseconds))
+    while !transfer.isIdleOnDevice, ContinuousClock.now < end {
+      for queue in lanes.completions {
+        _ = try? queue.poll { transfer.complete($0) }
+      }
+    }
+  }
+
+  private func source(
+    _ key: RegionKey, lane: Int
+  ) -> (address: UInt64, key: UInt32)? {
+    guard let region = sources[key] else { return nil }
+    return (region.address, region.remoteKeys[used[lane].peerPort])
+  }
+
+  private func target(_ address: UInt, length: Int, lane: Int) -> UInt32? {
+    targets.first {
+      $0.address <= address && address + UInt(length) <= $0.address + UInt($0.length)
+    }?.localKey(on: used[lane].port)
+  }
+
+  // MARK: Proving
+
+  private func prove(with region: RDMAEndpoint.Region) throws(BatonError) {
+    let memory = ScratchMemory(byteCount: MigrationLimits.proofBytes)
+    let length = min(MigrationLimits.proofBytes, region.length.rawValue)
+    for lane in used {
+      let target = try RegisteredMemory(
+        lane.port.domain, address: memory.address, length: MigrationLimits.proofBytes,
+        use: .targetOfReads)
+      let read = QueuePair.Read(
+        id: 0, localAddress: memory.address, remoteAddress: region.address, length: length,
+        localKey: target.localKey, remoteKey: region.remoteKeys[lane.peerPort], isSignalled: true)
+      let (_, error) = lane.pair.pair.post([read])
+      if let error { throw error }
+      let end = ContinuousClock.now + .milliseconds(Int(MigrationLimits.proofMilliseconds))
+      var status: CInt?
+      while status == nil {
+        for queue in lanes.completions { _ = try queue.poll { status = $0.status } }
+        guard status != nil || ContinuousClock.now < end else {
+          throw BatonError(
+            .deadlineExceeded,
+            "no answer of \(peer.engine) to the first READ in "
+              + "\(MigrationLimits.proofMilliseconds) ms")
+        }
+      }
+      if let status, status != 0 {
+        throw BatonError(completion: status, subject: "the first bytes of \(peer.engine)")
+      }
+    }
+  }
+}
+
+/// Memory of this process that nothing else uses.
+@safe
+final class ScratchMemory: @unchecked Sendable {
+  // SAFETY: @unchecked holds because the pointer never changes; only a device writes the memory.
+  private let base: UnsafeMutableRawPointer
+
+  init(byteCount: Int) {
+    unsafe base = .allocate(byteCount: byteCount, alignment: 4_096)
+    unsafe base.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+  }
+
+  var address: UInt { unsafe UInt(bitPattern: base) }
+
+  deinit { unsafe base.deallocate() }
+}

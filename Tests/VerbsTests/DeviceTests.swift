@@ -1,0 +1,163 @@
+import KVCore
+import TestSupport
+import Testing
+import Verbs
+
+/// Two queue pairs of one device that are connected with each other, and memory for both.
+@safe
+private final class Loopback {
+  let device: DeviceContext
+  let domain: ProtectionDomain
+  let queue: CompletionQueue
+  let source: UnsafeMutableBufferPointer<UInt64>
+  let target: UnsafeMutableBufferPointer<UInt64>
+
+  static let bytes = 1 << 20
+
+  init() throws {
+    let name = try #require(DeviceContext.deviceNames().first, "there is an RDMA device")
+    device = try DeviceContext(opening: name)
+    domain = try ProtectionDomain(device: device)
+    queue = try CompletionQueue(device: device, capacity: 256)
+    unsafe source = Self.memory()
+    unsafe target = Self.memory()
+    for place in unsafe source.indices {
+      unsafe source[place] = UInt64(place) &* 0x9E37_79B9_7F4A_7C15
+      unsafe target[place] = 0
+    }
+  }
+
+  private static func memory() -> UnsafeMutableBufferPointer<UInt64> {
+    let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 4_096)
+    return unsafe raw.bindMemory(to: UInt64.self)
+  }
+
+  deinit {
+    unsafe source.deallocate()
+    unsafe target.deallocate()
+  }
+
+  var sourceAddress: UInt { unsafe UInt(bitPattern: source.baseAddress) }
+  var targetAddress: UInt { unsafe UInt(bitPattern: target.baseAddress) }
+
+  func registered(
+    _ address: UInt, _ use: RegisteredMemory.Use
+  ) throws(BatonError) -> RegisteredMemory {
+    try RegisteredMemory(domain, address: address, length: Self.bytes, use: use)
+  }
+
+  func pair() throws(BatonError) -> QueuePair {
+    let pair = try QueuePair(domain, completions: queue, requests: 128)
+    try pair.initialize(port: 1, peerReads: true)
+    return pair
+  }
+
+  func connect(_ one: borrowing QueuePair, to other: borrowing QueuePair) throws {
+    let port = try #require(device.port(1))
+    let best = GID.bestPair(own: port.gids, peer: port.gids)
+    try one.connect(
+      QueuePair.Path(
+        queuePair: other.number, ownSequence: 7, peerSequence: 7, port: 1, mtu: port.mtu,
+        lid: port.lid, gids: best.map { ($0.own.index, $0.peer.bytes) }, outgoingReads: 16,
+        incomingReads: 16))
+  }
+
+  /// The next completions, `count` of them, slept for where there are none.
+  func completions(_ count: Int) throws -> [CompletionQueue.Completion] {
+    var found: [CompletionQueue.Completion] = []
+    while found.count < count {
+      let new = try queue.poll { found.append($0) }
+      guard new == 0 else { continue }
+      try queue.arm()
+      guard try queue.poll({ found.append($0) }) == 0 else { continue }
+      guard try queue.wait(milliseconds: 20_000) else { break }
+    }
+    return found
+  }
+}
+
+@Suite(
+  "Verbs on a device", .serialized, .timeLimit(.minutes(2)),
+  .enabled(if: RDMALab.runs, "there is no RDMA device on this machine"))
+struct DeviceTests {
+  @Test("A device tells its limits, ports and GIDs")
+  func query() throws {
+    let device = try Loopback().device
+    let port = try #require(device.port(1))
+    #expect(port.isActive && port.mtu >= ByteCount(256))
+    #expect(!port.gids.isEmpty)
+    #expect(device.limits.requests >= 128 && device.limits.incomingReads > 0)
+    #expect(device.port(200) == nil)
+    #expect(throws: BatonError.self) { try DeviceContext(opening: "nothing0") }
+  }
+
+  @Test("A chain of READs brings every byte, and the signalled ones have completions")
+  func reads() throws {
+    let loopback = try Loopback()
+    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
+    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
+    let reader = try loopback.pair()
+    let owner = try loopback.pair()
+    try loopback.connect(reader, to: owner)
+    try loopback.connect(owner, to: reader)
+    let piece = Loopback.bytes / 64
+    // From the last piece to the first, so that each lands elsewhere than it lies in the order.
+    let reads = (0..<64).map { place in
+      QueuePair.Read(
+        id: UInt64(place), localAddress: loopback.targetAddress + UInt((63 - place) * piece),
+        remoteAddress: UInt64(loopback.sourceAddress) + UInt64((63 - place) * piece), length: piece,
+        localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: place % 16 == 15)
+    }
+    let (posted, error) = reader.post(reads[...])
+    #expect(posted == 64 && error == nil)
+    let completions = try loopback.completions(4)
+    #expect(completions.map(\.id) == [15, 31, 47, 63])
+    #expect(completions.allSatisfy { $0.isSuccess })
+    #expect(unsafe loopback.target.elementsEqual(loopback.source))
+  }
+
+  @Test("A READ with a wrong key fails, and what is behind it is flushed")
+  func wrongKey() throws {
+    let loopback = try Loopback()
+    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
+    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
+    let reader = try loopback.pair()
+    let owner = try loopback.pair()
+    try loopback.connect(reader, to: owner)
+    try loopback.connect(owner, to: reader)
+    let reads = (0..<4).map { place in
+      QueuePair.Read(
+        id: UInt64(place), localAddress: loopback.targetAddress,
+        remoteAddress: UInt64(loopback.sourceAddress), length: 4_096, localKey: target.localKey,
+        remoteKey: source.remoteKey ^ (place == 1 ? 0x5A5A00 : 0), isSignalled: true)
+    }
+    #expect(reader.post(reads[...]).error == nil)
+    let completions = try loopback.completions(4)
+    #expect(completions.map(\.id) == [0, 1, 2, 3])
+    #expect(completions[0].isSuccess)
+    // IBV_WC_REM_ACCESS_ERR
+    #expect(completions[1].status == 10)
+    #expect(completions[2...].allSatisfy { $0.isFlushed })
+  }
+
+  @Test("Nothing is read from a queue pair in ERR, and its own requests come back")
+  func failed() throws {
+    let loopback = try Loopback()
+    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
+    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
+    let reader = try loopback.pair()
+    let owner = try loopback.pair()
+    try loopback.connect(reader, to: owner)
+    try loopback.connect(owner, to: reader)
+    try owner.fail()
+    let read = QueuePair.Read(
+      id: 9, localAddress: loopback.targetAddress, remoteAddress: UInt64(loopback.sourceAddress),
+      length: 4_096, localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: true)
+    #expect(reader.post([read]).error == nil)
+    try reader.fail()
+    let completions = try loopback.completions(1)
+    #expect(completions.map(\.id) == [9])
+    #expect(completions.first?.isSuccess == false)
+    #expect(unsafe loopback.target.allSatisfy { $0 == 0 })
+  }
+}
