@@ -3,7 +3,7 @@ import Foundation
 /// Whether tests that need an RDMA device run: in the lab they must find one.
 package enum RDMALab {
   /// Set by the lab in its guests.
-  package static let isHere = ProcessInfo.processInfo.environment["BATON_RDMA_LAB"] == "1"
+  package static let isHere = ProcessInfo.processInfo.environment["RDMA_LAB"] == "1"
 
   /// Whether there is a device, or has to be one.
   package static let runs =
