@@ -8,6 +8,9 @@ enum BenchmarkLimits {
   static let seconds = 0.0...60.0
   /// Migrations of one round where one takes no time worth speaking of beside a plain copy.
   static let borrowsPerRound = 16
+  /// Copies of one round where a device brings so little that it is asked again before it rests.
+  static let shortReadsPerRound = 100
+  static let shortReadBytes = 64 << 10
   /// What the plain copies beside borrowing go to.
   static let borrowTargetBytes = 256 << 20
   /// What is left to the machine's other processes.

@@ -16,6 +16,9 @@ struct TimedSamples {
     processors += clock() - before
   }
 
+  /// A time that something else has measured.
+  mutating func add(_ time: Duration) { times.add(time) }
+
   /// On average for each.
   var processorTime: Duration { times.count == 0 ? .zero : processors / times.count }
 }

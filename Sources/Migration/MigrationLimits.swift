@@ -48,15 +48,16 @@ enum MigrationLimits {
   static let rdmaRequests = 128
   /// READs that a device works on at once for one queue pair; many devices allow 16.
   static let rdmaReads = 16
-  /// One READ of a large plan, but for a block that is longer.
-  static let rdmaPieceBytes = 1 << 20
+  /// One READ of a large plan, but for a block that is verified and longer: as much as keeps a
+  /// device busy, and not so much that its READs at once are few.
+  static let rdmaPieceBytes = 256 << 10
   static let rdmaSmallestPieceBytes = 64 << 10
   /// Pieces that a lane should have of a plan at least, where they do not get too small.
   static let rdmaPiecesPerLane = 4
   /// One in so many READs of a chain has a completion, and the last.
   static let rdmaSignalEvery = 8
   /// How long a reader looks for completions before it sleeps.
-  static let rdmaSpinMicroseconds = 50
+  static let rdmaSpinMicroseconds = 100
   /// How long it sleeps at once: what a lost wake-up would cost.
   static let rdmaSleepMilliseconds: UInt32 = 100
   /// Read over each lane when it is connected, and how long that may take.

@@ -5,6 +5,7 @@ import Migration
 package struct MigrateOptions: Hashable, Sendable, Codable {
   package enum Transport: String, CaseIterable, Sendable, Codable {
     case shm
+    case rdma
     case tcp
   }
 
@@ -45,7 +46,7 @@ package struct MigrateOptions: Hashable, Sendable, Codable {
   package var pages: Pages?
   /// After this time no round begins once the fewest are done.
   package var seconds: Double
-  /// Data connections, of the link and of the bare stream beside it.
+  /// Queue pairs or data connections, those of the bare stream beside it too.
   package var lanes: Int
 
   /// - Parameters:
@@ -117,6 +118,7 @@ package struct MigrateOptions: Hashable, Sendable, Codable {
   var migration: MigrationOptions {
     switch transport {
     case .shm: MigrationOptions(transports: [.sharedMemory])
+    case .rdma: MigrationOptions(transports: [.rdma], lanes: lanes)
     case .tcp:
       MigrationOptions(
         transports: [.tcp],

@@ -83,7 +83,7 @@ package enum PoolOwner {
           length: Int(range.count) * blockBytes)
       }, link: link)
     let stream =
-      options.transport == .shm
+      options.transport != .tcp
       ? nil
       : try BareStreamServer(
         blocks: ranges.flatMap(\.blocks).map(pool.address), blockBytes: blockBytes)

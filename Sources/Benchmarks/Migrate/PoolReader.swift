@@ -105,7 +105,7 @@ struct PoolReader: Sendable {
       let migratesFirst = round % 2 == 0
       if migratesFirst { try migrate(&migrations) }
       for (place, limit) in limits.enumerated() {
-        try limitSamples[place].time(processors, limit.body)
+        try limit.measure(&limitSamples[place])
       }
       if !migratesFirst { try migrate(&migrations) }
       round += 1
@@ -127,7 +127,7 @@ struct PoolReader: Sendable {
       let best = timed.min(by: { $0.1 < $1.1 })
     else { throw BatonError(.internalError, "no round was measured") }
     return MigrateResult(
-      options: options, pages: pages, threads: options.transport == .shm ? 1 : options.lanes,
+      options: options, pages: pages, threads: options.transport == .tcp ? options.lanes : 1,
       p50: p50, p99: p99, limit: best.1, limitName: best.0, limitProcessorTime: best.2,
       processorTime: migrations.processorTime, rounds: rounds)
   }
@@ -144,7 +144,11 @@ struct PoolReader: Sendable {
   private func migrate(_ samples: inout TimedSamples) throws(BatonError) {
     switch options.mode {
     case .copy:
-      try samples.time(processors) { () throws(BatonError) in try copy() }
+      let isShort =
+        options.transport == .rdma && options.bytes.rawValue <= BenchmarkLimits.shortReadBytes
+      for _ in 0..<(isShort ? BenchmarkLimits.shortReadsPerRound : 1) {
+        try samples.time(processors) { () throws(BatonError) in try copy() }
+      }
     case .borrow:
       for _ in 0..<BenchmarkLimits.borrowsPerRound {
         try samples.time(processors) { () throws(BatonError) in
@@ -164,7 +168,7 @@ struct PoolReader: Sendable {
 
   private struct Limit {
     let name: String
-    let body: () throws(BatonError) -> Void
+    let measure: (inout TimedSamples) throws(BatonError) -> Void
   }
 
   /// What the machine can do at best with the same blocks between the same memory.
@@ -174,15 +178,29 @@ struct PoolReader: Sendable {
       let stream = try BareStream(
         port: streamPort, lanes: options.lanes, targets: to,
         blockBytes: options.blockBytes.rawValue)
-      return [Limit(name: "bare stream") { () throws(BatonError) in try stream.run() }]
+      return [
+        Limit(name: "bare stream") { (samples) throws(BatonError) in
+          try samples.time(processors) { () throws(BatonError) in try stream.run() }
+        }
+      ]
+    }
+    if options.transport == .rdma {
+      let (name, measure) = try Perftest().limit(bytes: options.bytes.rawValue)
+      return [
+        Limit(name: name) { (samples) throws(BatonError) in samples.add(try measure()) }
+      ]
     }
     let from = try migration.borrow(sources, stamps: stamps).addresses
     // As few plain copies as can be: neighbours are joined.
     let copies = PlainCopies(
       from: from, to: from.indices.map { to[$0 % to.count] }, length: options.blockBytes.rawValue)
     return [
-      Limit(name: "libc") { () throws(BatonError) in copies.run(pastCaches: false) },
-      Limit(name: "past the caches") { () throws(BatonError) in copies.run(pastCaches: true) },
+      Limit(name: "libc") { (samples) throws(BatonError) in
+        try samples.time(processors) { copies.run(pastCaches: false) }
+      },
+      Limit(name: "past the caches") { (samples) throws(BatonError) in
+        try samples.time(processors) { copies.run(pastCaches: true) }
+      },
     ]
   }
 

@@ -17,7 +17,8 @@ package struct MigrateBenchCommand: AsyncParsableCommand {
       plain copy of the same blocks between the same memory by one thread, libc's or one past the \
       caches, measured in turns with the migrations. What has arrived is compared with what was \
       written, outside of the time that is measured. With --transport tcp both are on this \
-      machine, and the limit is a bare stream of the same blocks over as many connections.
+      machine, and the limit is a bare stream of the same blocks over as many connections; with \
+      --transport rdma it is the best of ib_read_bw, or ib_read_lat where the bytes are few.
       """)
 
   @Option(help: "How the bytes go.")
@@ -49,7 +50,7 @@ package struct MigrateBenchCommand: AsyncParsableCommand {
   @Option(help: "For how many seconds rounds begin; ten are measured at least.")
   var seconds = 3.0
 
-  @Option(help: "Data connections of one link, where there are any.")
+  @Option(help: "Queue pairs or data connections of the link.")
   var lanes: Int?
 
   @Flag(help: "Print one JSON object in one line.")
