@@ -132,13 +132,13 @@ let package = Package(
       "Benchmarks",
       [
         "KVCore", "Platform", "KVPool", "Migration", "ControlProtocol", "ControlWire",
-        "ControlTransport", logging, nioCore, nioPosix, subprocess, systemPackage,
+        "ControlTransport", "Verbs", logging, nioCore, nioPosix, subprocess, systemPackage,
       ]),
     .executableTarget(
       name: "baton",
       dependencies: [
-        "KVCore", "Platform", "Benchmarks", "ControlProtocol", "ControlWire", "ControlTransport",
-        "BatonRuntime",
+        "KVCore", "Platform", "Migration", "Benchmarks", "ControlProtocol", "ControlWire",
+        "ControlTransport", "BatonRuntime",
         "PrefillService",
         "DecodeService", "ProxyService", argumentParser, logging,
         nioCore, nioPosix, serviceLifecycle, subprocess, systemPackage,
@@ -156,7 +156,10 @@ let package = Package(
     tests("KVPoolTests", ["TestSupport", "CXXHash", "KVCore", "KVPool", "Platform"]),
     tests(
       "MigrationTests",
-      ["TestSupport", "CXXHash", "KVCore", "KVPool", "Migration", "Platform", "ControlProtocol"]),
+      [
+        "TestSupport", "CXXHash", "KVCore", "KVPool", "Migration", "Platform", "ControlProtocol",
+        "Verbs",
+      ]),
     tests("ControlProtocolTests", ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"]),
     tests("ControlWireTests", ["TestSupport", "KVCore", "ControlProtocol", "ControlWire"]),
     tests(

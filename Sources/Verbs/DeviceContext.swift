@@ -26,6 +26,18 @@ package final class DeviceContext: @unchecked Sendable {
     package let incomingReads: Int
     /// Whether memory windows of type 2B can be bound.
     package let hasWindows: Bool
+
+    package init(
+      regionBytes: UInt64, completions: Int, requests: Int, outgoingReads: Int,
+      incomingReads: Int, hasWindows: Bool
+    ) {
+      self.regionBytes = regionBytes
+      self.completions = completions
+      self.requests = requests
+      self.outgoingReads = outgoingReads
+      self.incomingReads = incomingReads
+      self.hasWindows = hasWindows
+    }
   }
 
   /// One port of a device.
@@ -39,6 +51,17 @@ package final class DeviceContext: @unchecked Sendable {
     /// Of a packet's payload at most.
     package let mtu: ByteCount
     package let gids: [GID]
+
+    package init(
+      number: UInt8, isActive: Bool, isEthernet: Bool, lid: UInt16, mtu: ByteCount, gids: [GID]
+    ) {
+      self.number = number
+      self.isActive = isActive
+      self.isEthernet = isEthernet
+      self.lid = lid
+      self.mtu = mtu
+      self.gids = gids
+    }
   }
 
   /// The names of all devices; none where the kernel has no RDMA.

@@ -73,13 +73,18 @@ package struct RegisteredMemory: ~Copyable, @unchecked Sendable {
     remoteKey = unsafe region.pointee.rkey
   }
 
+  /// How much memory the process may pin (getrlimit(2) `RLIMIT_MEMLOCK`); nil for any amount.
+  package static var pinnedLimit: ByteCount? {
+    let limit = cverbs_pinned_limit()
+    return limit == UInt64.max ? nil : ByteCount(Int(clamping: limit))
+  }
+
   private static func failure(_ error: CInt, length: Int, device: String) -> BatonError {
     let size = ByteCount(length)
     guard error == ENOMEM else {
       return BatonError(verb: "ibv_reg_mr", subject: "\(size) on \(device)", errno: error)
     }
-    let limit = cverbs_pinned_limit()
-    let allowed = limit == UInt64.max ? "unlimited" : "\(ByteCount(Int(clamping: limit)))"
+    let allowed = pinnedLimit?.description ?? "unlimited"
     return BatonError(
       .resourceExhausted,
       "\(size) cannot be pinned for \(device): the limit on locked memory is \(allowed); "

@@ -24,7 +24,8 @@ package struct Baton: AsyncParsableCommand {
     version: BatonVersion.current,
     subcommands: [
       UpCommand.self, PrefillCommand.self, DecodeCommand.self, HybridCommand.self,
-      ProxyCommand.self, GenerateCommand.self, WireCommand.self, BenchCommand.self,
+      ProxyCommand.self, GenerateCommand.self, WireCommand.self, DoctorCommand.self,
+      BenchCommand.self,
     ])
 
   package init() {}

@@ -103,7 +103,7 @@ package enum Settings {
     commands: [.decode, .up])
   package static let gidIndex = Setting.gidIndex(
     "gid-index", described: "the best for each peer",
-    help: "Entry of an RDMA port's table of GIDs that must be used.",
+    help: "Entry of an RDMA port's table of GIDs that must be used; baton doctor lists them.",
     commands: [.prefill, .decode])
   package static let dataPort = Setting.integer(
     "data-port", in: 0...65_535, default: 0,
