@@ -20,6 +20,8 @@ struct DiagnosisTests {
     MachineFacts(
       availableMemory: .mebibytes(16 << 10),
       hugePages: HugePageSettings(reserved: .init(total: 0, free: 0), shmem: "advise"),
+      poolPages: PageReport(
+        kind: .transparentHuge, huge: .mebibytes(4), total: .mebibytes(4)),
       devices: ports.isEmpty
         ? []
         : [
@@ -79,6 +81,7 @@ struct DiagnosisTests {
   func settings() throws {
     var facts = Self.facts([])
     facts.hugePages = HugePageSettings(reserved: .init(total: 4, free: 0), shmem: "never")
+    facts.poolPages = PageReport(kind: .base, huge: .zero, total: .mebibytes(4))
     facts.socketBuffers = SocketBuffers(sending: .mebibytes(1), receiving: .mebibytes(16))
     #expect(
       try Self.finding(.sharedMemory, facts).advice.contains {

@@ -33,17 +33,18 @@ package struct Diagnosis: Hashable, Sendable {
       said.append("reserved huge pages of 2 MiB: \(reserved.total), free \(reserved.free)")
     }
     if let shmem = pages.shmem { said.append("transparent huge pages for shared memory: \(shmem)") }
-    let hasHugePages =
-      pages.reserved.map { $0.free > 0 } ?? false
-      || pages.shmem.map { !["never", "deny"].contains($0) } ?? false
+    guard let sample = facts.poolPages else {
+      return Finding(
+        transport: .sharedMemory, isUsable: false, facts: said,
+        advice: ["shared memory cannot be made: memfd_create(2) and 4 MiB of memory are needed"])
+    }
+    said.append("a pool of 4 MiB lies on: \(sample)")
+    let advice = sample.advice(on: pages).map {
+      "pools are not all on huge pages, which copies and restarts are faster on: \($0)"
+    }
     return Finding(
       transport: .sharedMemory, isUsable: true, facts: said,
-      advice: hasHugePages
-        ? []
-        : [
-          "pools lie on 4 KiB pages, which copies and restarts are slower on: "
-            + "echo advise > \(HugePageSettings.shmemPath)"
-        ])
+      advice: advice.map { [$0] } ?? [])
   }
 
   private static func rdma(_ facts: MachineFacts) -> Finding {

@@ -19,6 +19,8 @@ package struct MachineFacts: Hashable, Sendable {
   /// What can be taken without swapping.
   package var availableMemory: ByteCount
   package var hugePages: HugePageSettings
+  /// What a small pool lies on here; nil where none could be made.
+  package var poolPages: PageReport?
   /// Devices that could be opened.
   package var devices: [Device]
   /// The names of those that could not.
@@ -29,12 +31,13 @@ package struct MachineFacts: Hashable, Sendable {
   package var socketBuffers: SocketBuffers?
 
   package init(
-    availableMemory: ByteCount, hugePages: HugePageSettings, devices: [Device],
-    lockedDevices: [String], pinnedLimit: ByteCount?,
+    availableMemory: ByteCount, hugePages: HugePageSettings, poolPages: PageReport?,
+    devices: [Device], lockedDevices: [String], pinnedLimit: ByteCount?,
     socketBuffers: SocketBuffers?
   ) {
     self.availableMemory = availableMemory
     self.hugePages = hugePages
+    self.poolPages = poolPages
     self.devices = devices
     self.lockedDevices = lockedDevices
     self.pinnedLimit = pinnedLimit
@@ -53,8 +56,17 @@ package struct MachineFacts: Hashable, Sendable {
       }
     }
     return MachineFacts(
-      availableMemory: SystemMemory.availableBytes(), hugePages: .current(), devices: devices,
-      lockedDevices: locked, pinnedLimit: RegisteredMemory.pinnedLimit,
+      availableMemory: SystemMemory.availableBytes(), hugePages: .current(),
+      poolPages: try? samplePages(), devices: devices, lockedDevices: locked,
+      pinnedLimit: RegisteredMemory.pinnedLimit,
       socketBuffers: .current())
+  }
+
+  /// Makes shared memory as a pool does, and lets it go.
+  private static func samplePages() throws(BatonError) -> PageReport {
+    let file = try SharedMemoryFile.create(name: "baton-doctor", length: .mebibytes(4))
+    let mapping = try SharedMapping(of: file, access: .readWrite)
+    try mapping.populate()
+    return mapping.pageReport()
   }
 }
