@@ -46,7 +46,7 @@ package final class MigrationBackend: Sendable {
   /// Starts to serve: from now on peers that were given an endpoint can fetch it.
   ///
   /// Throws `resourceExhausted` if the system gives no more descriptors or threads, `unavailable`
-  /// for an address of `options` that cannot be served.
+  /// for an address of `options` that cannot be served, and where no transport is left.
   package init(
     engine: EngineID, incarnation: Incarnation, options: MigrationOptions = MigrationOptions()
   ) throws(BatonError) {
@@ -60,6 +60,12 @@ package final class MigrationBackend: Sendable {
       case .tcp:
         transports.append(try TCPTransport(options: options))
       }
+    }
+    guard !transports.isEmpty else {
+      throw BatonError(
+        .unavailable,
+        "none of the transports \(options.transports.map(\.description).joined(separator: ", ")) "
+          + "can be had: this machine has no RDMA port that is up; baton doctor says more")
     }
     self.transports = transports
   }

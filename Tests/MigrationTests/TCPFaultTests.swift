@@ -8,14 +8,14 @@ import Testing
 @Suite("Data connections that fail", .timeLimit(.minutes(1)))
 struct TCPFaultTests {
   private struct Prepared {
-    let pair: TCPPair
+    let pair: RemotePair
     let sources: [BlockRange]
     let targets: [BlockRange]
     let stamps: [UInt64]
     let checksums: [UInt64]
 
-    init(blocks: Int = 96, lanes: Int = 2, timeoutMilliseconds: UInt32 = 10_000) throws {
-      pair = try TCPPair(
+    init(blocks: Int = 96, lanes: Int = 2, timeoutMilliseconds: UInt32 = 10_000) async throws {
+      pair = try await RemotePair(
         blocks: blocks, geometry: largeGeometry, lanes: lanes,
         timeoutMilliseconds: timeoutMilliseconds)
       sources = try pair.source.allocate(blocks: blocks)
@@ -34,7 +34,7 @@ struct TCPFaultTests {
 
   @Test("What a lost connection leaves comes over another, and it is opened anew")
   func cut() async throws {
-    let prepared = try Prepared()
+    let prepared = try await Prepared()
     let relay = try Relay(
       to: prepared.pair.port,
       faults: [.cut(afterBytes: 1_500_000), .cut(afterBytes: 800_000), .cut(afterBytes: 1_200_000)])
@@ -47,7 +47,7 @@ struct TCPFaultTests {
 
   @Test("A connection that stands still is given up, though it does not end")
   func stall() async throws {
-    let prepared = try Prepared(timeoutMilliseconds: 300)
+    let prepared = try await Prepared(timeoutMilliseconds: 300)
     let relay = try Relay(to: prepared.pair.port, faults: [.stall(afterBytes: 1_500_000)])
     let migration = try await prepared.pair.connect(over: relay)
     try prepared.copy(migration)
@@ -56,7 +56,7 @@ struct TCPFaultTests {
 
   @Test("Connections that were lost while nobody read cost no migration")
   func idle() async throws {
-    let prepared = try Prepared()
+    let prepared = try await Prepared()
     let relay = try Relay(to: prepared.pair.port)
     let migration = try await prepared.pair.connect(over: relay)
     try prepared.copy(migration)
@@ -68,7 +68,7 @@ struct TCPFaultTests {
 
   @Test("An owner that is gone is an error, and what had come is kept from nobody")
   func gone() async throws {
-    let prepared = try Prepared()
+    let prepared = try await Prepared()
     let migration = try await prepared.pair.connect()
     try prepared.copy(migration)
     prepared.pair.prefill.backend.disconnect(link: prepared.pair.link)
@@ -79,7 +79,7 @@ struct TCPFaultTests {
 
   @Test("A migration that nobody waits for ends early")
   func cancelled() async throws {
-    let prepared = try Prepared()
+    let prepared = try await Prepared()
     let migration = try await prepared.pair.connect()
     let cancellation = MigrationCancellation()
     cancellation.cancel()
@@ -122,7 +122,7 @@ struct TCPFaultTests {
 
   @Test("Sides without a common transport are told so, with what each has")
   func nothingInCommon() async throws {
-    let pair = try TCPPair(blocks: 4)
+    let pair = try await RemotePair(blocks: 4)
     let shared = EndpointInfo(sharedMemory: .nothing)
     let error = await #expect(throws: BatonError.self) {
       try await pair.decode.backend.connect(link: pair.link, remote: shared)

@@ -7,108 +7,13 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Two engines with a pool each that have data connections and nothing else.
-struct TCPPair {
-  let prefill: Side
-  let decode: Side
-  let source: KVPool
-  let destination: KVPool
-  let link = LinkID.random()
-  let ticket = TicketID.random()
-  let endpoint: TCPEndpoint
-
-  init(
-    blocks: Int, geometry: KVGeometry = smallGeometry, lanes: Int = 2,
-    timeoutMilliseconds: UInt32 = 10_000, ownerKeys: ClusterKeys? = nil,
-    readerKeys: ClusterKeys? = nil
-  ) throws {
-    let loopback = MigrationOptions.DataListener(
-      host: "127.0.0.1", port: 0, advertisedHost: "127.0.0.1")
-    prefill = try Side(
-      "prefill-0",
-      options: MigrationOptions(
-        transports: [.tcp], clusterKeys: ownerKeys, dataListeners: [loopback]))
-    decode = try Side(
-      "decode-0",
-      options: MigrationOptions(
-        transports: [.tcp], clusterKeys: readerKeys, lanes: lanes,
-        progressTimeoutMilliseconds: timeoutMilliseconds))
-    source = try KVPool(geometry: geometry, blockCount: blocks)
-    destination = try KVPool(geometry: geometry, blockCount: blocks)
-    try prefill.initialize(link, to: decode)
-    try decode.initialize(link, to: prefill)
-    for region in MemoryRegion.shared(source) {
-      try prefill.backend.registerMemoryRegion(region, link: link)
-    }
-    try decode.backend.registerMemoryRegion(.destination(destination), link: link)
-    endpoint = try #require(try prefill.backend.endpointInfo(link: link).tcp)
-  }
-
-  var port: UInt16 {
-    UInt16(endpoint.addresses.first?.split(separator: ":").last ?? "") ?? 0
-  }
-
-  /// Connects decode to prefill, over `relay` if there is one.
-  func connect(over relay: Relay? = nil) async throws -> PoolMigration {
-    var endpoint = endpoint
-    if let relay { endpoint.addresses = [relay.address] }
-    try await decode.backend.connect(link: link, remote: EndpointInfo(tcp: endpoint))
-    return try PoolMigration(
-      backend: decode.backend, link: link, peer: prefill.engine, remote: source.layout,
-      destination: destination)
-  }
-
-  func grant(_ blocks: [BlockRange]) {
-    let blockBytes = source.geometry.blockBytes.rawValue
-    prefill.backend.grant(
-      ticket,
-      extents: blocks.map {
-        RegionExtent(
-          region: PoolLayout.blocksKey, offset: Int($0.first.rawValue) * blockBytes,
-          length: Int($0.count) * blockBytes)
-      }, link: link)
-  }
-
-  private static func word(_ block: BlockIndex) -> UInt64 {
-    UInt64(block.rawValue) &* 0x9E37_79B9_7F4A_7C15
-  }
-
-  /// Writes blocks of prefill's as a prompt does, each with words of its own.
-  func write(_ blocks: [BlockRange]) -> (stamps: [UInt64], checksums: [UInt64]) {
-    var stamps: [UInt64] = []
-    var checksums: [UInt64] = []
-    for block in blocks.flatMap(\.blocks) {
-      fill(
-        source.address(of: block), with: Self.word(block),
-        bytes: source.geometry.blockBytes.rawValue)
-      checksums.append(source.checksum(of: block))
-      stamps.append(source.endWrite(block))
-    }
-    return (stamps, checksums)
-  }
-
-  /// Whether `targets` hold what `write` wrote to `sources`.
-  func holds(_ targets: [BlockRange], of sources: [BlockRange]) -> Bool {
-    zip(targets.flatMap(\.blocks), sources.flatMap(\.blocks)).allSatisfy { target, source in
-      isFilled(
-        destination.address(of: target), with: Self.word(source),
-        bytes: destination.geometry.blockBytes.rawValue)
-    }
-  }
-}
-
-/// 64 KiB a block: some of them are a request.
-let largeGeometry = KVGeometry(
-  blockTokens: 16,
-  groups: [CacheGroup(layers: 4, keyValueHeads: 4, headDimension: 64, dataType: .bfloat16)])
-
 @Suite("Migration over TCP", .timeLimit(.minutes(1)))
 struct TCPMigrationTests {
   @Test(
     "Blocks that lie anywhere come whole, over one connection or several",
     arguments: [1, 2, 5], [true, false])
   func copies(lanes: Int, isVerified: Bool) async throws {
-    let pair = try TCPPair(blocks: 128, geometry: largeGeometry, lanes: lanes)
+    let pair = try await RemotePair(blocks: 128, geometry: largeGeometry, lanes: lanes)
     _ = try pair.source.allocate(blocks: 128)
     _ = try pair.destination.allocate(blocks: 128)
     // Single blocks apart, then runs that are longer than a request.
@@ -128,7 +33,7 @@ struct TCPMigrationTests {
 
   @Test("Small blocks come many at a time")
   func smallBlocks() async throws {
-    let pair = try TCPPair(blocks: 4_000)
+    let pair = try await RemotePair(blocks: 4_000)
     let all = try pair.source.allocate(blocks: 4_000).flatMap(\.blocks)
     let targets = try pair.destination.allocate(blocks: 4_000)
     // None follows its neighbour.
@@ -144,7 +49,7 @@ struct TCPMigrationTests {
 
   @Test("A wrong byte is a checksum mismatch that names the block")
   func mismatch() async throws {
-    let pair = try TCPPair(blocks: 64, geometry: largeGeometry)
+    let pair = try await RemotePair(blocks: 64, geometry: largeGeometry)
     let sources = try pair.source.allocate(blocks: 64)
     let targets = try pair.destination.allocate(blocks: 64)
     var (stamps, checksums) = pair.write(sources)
@@ -168,7 +73,7 @@ struct TCPMigrationTests {
     let geometry = KVGeometry(
       blockTokens: blockTokens,
       groups: [CacheGroup(layers: 1, keyValueHeads: 2, headDimension: 66, dataType: .bfloat16)])
-    let pair = try TCPPair(blocks: 6, geometry: geometry)
+    let pair = try await RemotePair(blocks: 6, geometry: geometry)
     let sources = try pair.source.allocate(blocks: 6)
     let targets = try pair.destination.allocate(blocks: 6)
     let (stamps, written) = pair.write(sources)
@@ -190,7 +95,7 @@ struct TCPMigrationTests {
 
   @Test("Nothing is sent without a ticket, under another one, or after it was taken back")
   func notGranted() async throws {
-    let pair = try TCPPair(blocks: 8)
+    let pair = try await RemotePair(blocks: 8)
     let sources = try pair.source.allocate(blocks: 4)
     let targets = try pair.destination.allocate(blocks: 4)
     let (stamps, _) = pair.write(sources)
@@ -214,7 +119,7 @@ struct TCPMigrationTests {
 
   @Test("Blocks that are not the ticket's are refused, and those that are come all the same")
   func outsideGrant() async throws {
-    let pair = try TCPPair(blocks: 16)
+    let pair = try await RemotePair(blocks: 16)
     _ = try pair.source.allocate(blocks: 16)
     _ = try pair.destination.allocate(blocks: 16)
     let (stamps, _) = pair.write(ranges((0, 16)))
@@ -236,7 +141,7 @@ struct TCPMigrationTests {
 
   @Test("Memory that is being sent is in use until the connection has let go of it")
   func inUse() async throws {
-    let pair = try TCPPair(blocks: 512, geometry: largeGeometry, lanes: 1)
+    let pair = try await RemotePair(blocks: 512, geometry: largeGeometry, lanes: 1)
     let sources = try pair.source.allocate(blocks: 512)
     pair.grant(sources)
     // A reader that asks for more than sockets hold, and reads nothing of it.
@@ -264,7 +169,7 @@ struct TCPMigrationTests {
       (try keys(1), try keys(2), false), (try keys(1), nil, false),
     ]
     let (owner, reader, fits) = cases[place]
-    let pair = try TCPPair(blocks: 4, ownerKeys: owner, readerKeys: reader)
+    let pair = try await RemotePair(blocks: 4, ownerKeys: owner, readerKeys: reader)
     if fits {
       _ = try await pair.connect()
     } else {
@@ -275,7 +180,7 @@ struct TCPMigrationTests {
 
   @Test("A reader with another salt, another link or other words is turned away")
   func strangers() async throws {
-    let pair = try TCPPair(blocks: 4)
+    let pair = try await RemotePair(blocks: 4)
     var wrong = pair.endpoint
     wrong.salt[0] ^= 1
     let endpoint = EndpointInfo(tcp: wrong)

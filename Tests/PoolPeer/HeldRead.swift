@@ -55,6 +55,7 @@ struct HeldRead {
 private enum MiddleOfCopy {
   private static let first = Atomic<UInt>(0)
   private static let last = Atomic<UInt>(0)
+  private static let hasStopped = Atomic(false)
 
   /// - Parameters:
   ///   - first: the word that the copy writes first.
@@ -62,6 +63,7 @@ private enum MiddleOfCopy {
   static func stop(after first: UInt, before last: UInt) {
     Self.first.store(first, ordering: .relaxed)
     Self.last.store(last, ordering: .relaxed)
+    hasStopped.store(false, ordering: .relaxed)
     _ = signal(SIGALRM) { _ in MiddleOfCopy.look() }
     // Whoever started this process may have had all signals blocked, which is inherited.
     var signals = sigset_t()
@@ -81,7 +83,10 @@ private enum MiddleOfCopy {
 
   /// In the signal handler, where the thread that was interrupted copies and holds no lock.
   private static func look() {
-    guard value(first) != 0, value(last) == 0 else { return }
+    guard value(first) != 0, value(last) == 0,
+      // A signal that was on its way to another thread comes after the timer's end.
+      !hasStopped.exchange(true, ordering: .relaxed)
+    else { return }
     end()
     Dialogue.say("held")
     kill(getpid(), SIGSTOP)
