@@ -6,6 +6,7 @@ extension SystemTests {
     "baton bench migrate hands KV over between two processes and finds the bytes right",
     arguments: [
       (["--mode", "copy"], blocks: 63, verify: "full"),
+      (["--mode", "copy", "--transport", "tcp"], blocks: 63, verify: "full"),
       (["--mode", "copy", "--pages", "4k"], blocks: 63, verify: "full"),
       (
         ["--mode", "copy", "--verify", "off", "--blocks", "scattered", "--block-bytes", "12288"],

@@ -64,6 +64,9 @@ final class TwoNodes: Sendable {
     return process
   }
 
+  /// Takes the network between the nodes away.
+  func cut() throws { try ip(["-n", name(of: .first), "link", "set", "b1-\(tag)", "down"]) }
+
   private func name(of node: Node) -> String { "baton-\(tag)-\(node.rawValue)" }
 
   private func ip(_ arguments: [String]) throws {

@@ -63,6 +63,21 @@ extension SystemTests {
       return try Self.tokens(answer)
     }
 
+    /// The prefill engine whose ticket decode has just claimed, while the prompt is being read.
+    func claimed() async throws -> ChildProcess {
+      let prefill = try await withThrowingTaskGroup(of: ChildProcess.self) { group in
+        for prefill in prefills {
+          group.addTask {
+            try await prefill.wait(for: "ticket claimed")
+            return prefill
+          }
+        }
+        defer { group.cancelAll() }
+        return try await group.next()
+      }
+      return try #require(prefill)
+    }
+
     static func tokens(_ answer: ChildProcess) throws -> [Int] {
       let text = answer.lines.joined()
       guard
@@ -106,20 +121,26 @@ extension SystemTests {
 
     let fleet = try await Fleet(prefills: 2)
     let answer = try fleet.ask(query)
-    // Whose ticket decode has just claimed, while the prompt is being read.
-    let victim = try await withThrowingTaskGroup(of: ChildProcess.self) { group in
-      for prefill in fleet.prefills {
-        group.addTask {
-          try await prefill.wait(for: "ticket claimed")
-          return prefill
-        }
-      }
-      defer { group.cancelAll() }
-      return try await group.next()
-    }
-    kill(try #require(victim).processID, SIGKILL)
+    kill(try await fleet.claimed().processID, SIGKILL)
     await answer.waitForEndOfOutput()
     #expect(try Fleet.tokens(answer) == expected)
     #expect(fleet.proxy.lines.contains { $0.contains("attempt failed, starting again") })
+  }
+
+  @Test(
+    "A network that goes away in the middle of a migration is an error, and both ends let go",
+    nodesCanBeHad)
+  func networkCut() async throws {
+    let query = CompletionQuery(
+      prompt: Array(Self.prompts.joined().prefix(3_900)), temperature: 0.8, seed: 5)
+    let fleet = try await Fleet(prefills: 1)
+    let answer = try fleet.ask(query)
+    _ = try await fleet.claimed()
+    try fleet.nodes.cut()
+    await answer.waitForEndOfOutput()
+    #expect(throws: OutputEnded.self) { try Fleet.tokens(answer) }
+    #expect(answer.lines.joined().contains("\"error\""))
+    try await fleet.decode.wait(for: "link lost")
+    try await fleet.prefills[0].wait(for: "link closed")
   }
 }
