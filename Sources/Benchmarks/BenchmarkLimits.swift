@@ -19,6 +19,9 @@ enum BenchmarkLimits {
   static let wordBytes = MemoryLayout<UInt64>.size
   /// Batches of one message that is encoded and decoded.
   static let codecBatches = 101
+  /// Rounds of encoding and decoding metadata, and about how many bytes each does.
+  static let metadataRounds = 21
+  static let metadataBatchBytes = 64 << 10
   /// Rounds of round trips, in turns with the echo.
   static let roundTripRounds = 11
   /// Round trips of one round, for each that is on its way at once.

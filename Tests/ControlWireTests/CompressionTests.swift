@@ -25,7 +25,7 @@ struct CompressionTests {
   @Test(
     "what gets shorter is compressed, with a deadline and in several frames too, and comes whole")
   func roundTrip() throws {
-    for count in [2_000, 100_000, 1_000_000] {
+    for count in [5_000, 100_000, 1_000_000] {
       let message = Self.prompt(count)
       let plain = try FrameEncoder.encode(
         message, stream: 1, flags: .last, deadlineMilliseconds: 70_000)
@@ -52,7 +52,7 @@ struct CompressionTests {
       ModelAssetChunk(
         name: "n", sha256: random.bytes(32), totalBytes: 9_000, offset: 0,
         data: random.bytes(9_000)))
-    for message in [noise, Self.prompt(400), .cancel] {
+    for message in [noise, Self.prompt(4_000), .cancel] {
       let packed = try FrameEncoder.encode(message, stream: 1, flags: .last, limits: .compressed)
       let plain = try FrameEncoder.encode(message, stream: 1, flags: .last)
       #expect(packed.frames == plain.frames)
@@ -62,7 +62,7 @@ struct CompressionTests {
   @Test("a compressed payload that was not negotiated, lies or is a bomb is malformed")
   func hostile() throws {
     let frame = try FrameEncoder.encode(
-      Self.prompt(2_000), stream: 1, flags: .last, limits: .compressed
+      Self.prompt(5_000), stream: 1, flags: .last, limits: .compressed
     ).frames
     #expect(FrameFlags(rawValue: frame[5]).contains(.compressed))
     let zstd = Array(frame[FrameHeader.byteCount...])
@@ -106,7 +106,7 @@ struct CompressionTests {
   @Test("every changed byte of a compressed payload is found, or gives other values at most")
   func damaged() throws {
     let frame = try FrameEncoder.encode(
-      Self.prompt(1_500), stream: 1, flags: .last, limits: .compressed
+      Self.prompt(5_000), stream: 1, flags: .last, limits: .compressed
     ).frames
     for index in FrameHeader.byteCount..<frame.count {
       var changed = frame

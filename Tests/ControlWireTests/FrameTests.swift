@@ -130,23 +130,14 @@ struct FrameTests {
 
   @Test("a message over the limit is not sent")
   func tooLargeToSend() {
-    let chunk = Message.prefillProgress(
-      PrefillProgress(
-        firstBlock: 0, stamps: Array(repeating: 1, count: (16 << 20) / 8), checksums: [],
-        completion: nil))
-    #expect {
-      _ = try FrameEncoder.encode(chunk, stream: 1, flags: .last).frames
-    } throws: { ($0 as? BatonError)?.code == .invalidArgument }
-    #expect {
-      _ = try FrameEncoder.encode(
-        .prefillProgress(
-          PrefillProgress(
-            firstBlock: 0, stamps: Array(repeating: 1, count: 4_096), checksums: [], completion: nil
-          )
-        ),
-        stream: 1, flags: .last, limits: .handshake
-      ).frames
-    } throws: { ($0 as? BatonError)?.code == .invalidArgument }
+    for (count, limits) in [((16 << 20) / 8, FrameLimits.established), (4_096, .handshake)] {
+      let values = [UInt64](repeating: 1, count: count)
+      let progress = Message.prefillProgress(
+        PrefillProgress(firstBlock: 0, stamps: values, checksums: values, completion: nil))
+      #expect {
+        _ = try FrameEncoder.encode(progress, stream: 1, flags: .last, limits: limits).frames
+      } throws: { ($0 as? BatonError)?.code == .invalidArgument }
+    }
   }
 
   @Test("what breaks the rules is malformed, and the error says where and why")

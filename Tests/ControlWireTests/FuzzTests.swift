@@ -49,7 +49,7 @@ struct FuzzTests {
       var message = try mutator.random.message(types[mutator.random.number(0...types.count - 1)])
       if mutator.random.number(0...7) == 0 {
         // Long and of few different bytes: worth compressing.
-        let tokens = [TokenID](repeating: 7, count: mutator.random.number(1_000...3_000))
+        let tokens = [TokenID](repeating: 7, count: mutator.random.number(4_100...8_000))
         message = .tokenChunk(
           TokenChunk(firstIndex: 0, tokens: tokens, finish: nil, migration: nil))
       }

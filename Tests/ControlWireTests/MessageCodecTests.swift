@@ -128,9 +128,6 @@ struct MessageCodecTests {
       .linkOpened, field(1, field(1, field(3, field(2, UInt64.max)))), "RegionInfo.length"
     ),
     (.ticketClaim, [], "TicketClaim.ticket"),
-    // A stamp without a checksum, and a checksum without a stamp.
-    (.prefillProgress, field(2, [UInt8](repeating: 2, count: 8)), "PrefillProgress.checksums"),
-    (.prefillProgress, field(4, [UInt8](repeating: 2, count: 8)), "PrefillProgress.checksums"),
   ]
 
   @Test("a value that is not allowed is refused by the field's name")
@@ -142,17 +139,6 @@ struct MessageCodecTests {
         (error as? BatonError)?.code == .invalidArgument && "\(error)".contains(name)
       }
     }
-  }
-
-  @Test("block ranges past the largest pool are refused")
-  func blockRangeOverflow() {
-    let range = Self.field(1, UInt64(UInt32.max)) + Self.field(2, UInt64(UInt32.max))
-    let ticket =
-      Self.field(1, []) + Self.field(2, [65]) + [0x19, 1, 0, 0, 0, 0, 0, 0, 0]
-      + Self.field(6, range)
-    #expect {
-      _ = try Self.decode(MessageType.prefillAccepted.rawValue, Self.field(1, ticket))
-    } throws: { "\($0)".contains("BlockRange") }
   }
 
   @Test("a payload that would unpack into far more memory than it has bytes is refused")

@@ -53,7 +53,38 @@ enum ReflectedMessage {
     }
     return mirror.children.flatMap { label, child in
       let name = snakeCase(label ?? "")
+      if let plain = unpacked(name, of: value, in: json) {
+        return differences(child, plain, path + "." + name)
+      }
       return differences(child, json[name], path + "." + name)
+    }
+  }
+
+  /// A list that travels in another form, made from that form; nil for other properties.
+  private static func unpacked(_ name: String, of value: Any, in json: JSONValue) -> JSONValue? {
+    switch name {
+    case "blocks" where value is Ticket:
+      var end = 0.0
+      let runs = zip(json.numbers("block_counts"), json.numbers("block_gaps"))
+      return .list(
+        runs.map { count, gap in
+          defer { end += gap + count }
+          return .object(["first": .number(end + gap), "count": .number(count)])
+        })
+    case "stamps":
+      guard var stamp = json["first_stamp"]?.text.flatMap(UInt64.init) else { return nil }
+      var jumps: [Int: UInt64] = [:]
+      var place = 0
+      for (run, jump) in zip(json.numbers("stamp_runs"), json["stamp_jumps"]?.elements ?? []) {
+        place += Int(run)
+        jumps[place] = jump.text.flatMap(Int64.init).map(UInt64.init(bitPattern:))
+      }
+      return .list(
+        (json["checksums"]?.elements ?? []).indices.map { place in
+          if place > 0 { stamp &+= 2 &+ (jumps[place] ?? 0) }
+          return .string("\(stamp)")
+        })
+    default: return nil
     }
   }
 
@@ -103,5 +134,15 @@ enum ReflectedMessage {
       snake += character.lowercased()
     }
     return snake
+  }
+}
+
+extension JSONValue {
+  /// The numbers of a member that is a list of them.
+  fileprivate func numbers(_ key: String) -> [Double] {
+    (self[key]?.elements ?? []).compactMap { element in
+      guard case .number(let number) = element else { return nil }
+      return number
+    }
   }
 }

@@ -132,7 +132,7 @@ struct DecodeEngineTests {
 
   /// What a prefill engine gets wrong, and what decode then says.
   enum Lie: String, CaseIterable {
-    case otherStamp, otherChecksum, gap, tooManyBlocks, tooFewBlocks, noChecksums, noVocabulary
+    case otherStamp, otherChecksum, gap, tooManyBlocks, tooFewBlocks, negativeToken, noVocabulary
     case endsEarly
 
     var code: ErrorCode {
@@ -140,7 +140,7 @@ struct DecodeEngineTests {
       case .otherStamp: .staleBlock
       case .otherChecksum: .checksumMismatch
       // An answer that cannot be read.
-      case .noChecksums: .invalidArgument
+      case .negativeToken: .invalidArgument
       case .endsEarly: .peerGone
       case .gap, .tooManyBlocks, .tooFewBlocks, .noVocabulary: .protocolViolation
       }
@@ -158,7 +158,7 @@ struct DecodeEngineTests {
       case .tooFewBlocks:
         whole.stamps.removeLast()
         whole.checksums.removeLast()
-      case .noChecksums: whole.checksums = []
+      case .negativeToken: whole.completion = prefill.completion(-1)
       case .noVocabulary:
         whole.completion = prefill.completion(TokenID(prefill.engine.model.vocabularySize))
       case .endsEarly: whole.completion = nil

@@ -72,7 +72,17 @@ package struct RandomMessages {
   }
 
   private mutating func progress() -> PrefillProgress {
-    let stamps = list(0...40) { $0.next() }
+    // As a pool gives them out, with and without jumps, or any.
+    var last = next()
+    let jumps = number(0...2)
+    let stamps = list(0...40) { random in
+      switch jumps {
+      case 0: last &+= 2
+      case 1: last &+= UInt64(2 * random.number(1...3) / 2)
+      default: last = random.next()
+      }
+      return last
+    }
     return PrefillProgress(
       firstBlock: number32(), stamps: stamps, checksums: stamps.map { _ in next() },
       completion: chance() ? done() : nil)

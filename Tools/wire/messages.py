@@ -14,9 +14,13 @@ from baton_wire import is_list, is_message
 ENGINE_CHARACTERS = string.ascii_letters + string.digits + "._-"
 TEXT_CHARACTERS = "abcXYZ 09-_/:.äß漢🙂"
 MAXIMUM_TEXT = 1024
+MAXIMUM_POOL_BLOCKS = 2**24
+MAXIMUM_TICKET_BLOCKS = 2**20
 
 # least, most: elements of a list; as_many_as: another list that it is as long as; bytes: how many
 # exactly; range: of numbers, both ends allowed; optional: the message, enum or text may be absent;
+# needs: a list without which the number is 0; parts_of: numbers of elements of another list, which
+# leave at least one of them;
 # kind: what a text or number is beyond its type; named_by: the field that a refusal of an empty
 # list names, where that is another.
 LIMITS = {
@@ -66,8 +70,9 @@ LIMITS = {
     "Ticket.incarnation": {"range": (1, 2**64 - 1)},
     "Ticket.addresses": {"most": 16},
     "Ticket.token_count": {"range": (0, 2**20)},
-    "BlockRange.first": {"range": (0, 2**23)},
-    "BlockRange.count": {"range": (1, 2**23)},
+    # A few of them stay below what all may have.
+    "Ticket.block_counts": {"range": (1, MAXIMUM_TICKET_BLOCKS // 8)},
+    "Ticket.block_gaps": {"as_many_as": "block_counts", "kind": "gap"},
     "LinkPrepare.engine": {"kind": "engine"},
     "LinkPrepare.addresses": {"most": 16},
     "LinkOpen.endpoints": {"most": 1024},
@@ -100,7 +105,9 @@ LIMITS = {
     "TCPEndpoint.regions": {"most": 1024},
     "RegionInfo.length": {"range": (0, 2**46)},
     "PrefillProgress.completion": {"optional": True},
-    "PrefillProgress.checksums": {"as_many_as": "stamps"},
+    "PrefillProgress.first_stamp": {"needs": "checksums"},
+    "PrefillProgress.stamp_runs": {"parts_of": "checksums"},
+    "PrefillProgress.stamp_jumps": {"as_many_as": "stamp_runs"},
 }
 
 INTEGERS = {
@@ -117,6 +124,13 @@ def name_of(field):
 
 def limits_of(field):
     return LIMITS.get(name_of(field), {})
+
+
+def gaps_inside_pool(ticket):
+    """The least and the greatest gap that a ticket's next run can have."""
+    run = len(ticket.block_gaps)
+    end = sum(ticket.block_counts[:run]) + sum(ticket.block_gaps)
+    return -end, MAXIMUM_POOL_BLOCKS - ticket.block_counts[run] - end
 
 
 class Filler:
@@ -169,15 +183,25 @@ class Filler:
         if "as_many_as" in limits:
             count = len(getattr(message, limits["as_many_as"]))
         values = getattr(message, field.name)
+        if "parts_of" in limits:
+            values.extend(self.parts(len(getattr(message, limits["parts_of"])), count))
+            return
         for _ in range(count):
             if is_message(field):
                 self.fill(values.add())
             else:
                 values.append(self.value(field, message))
 
+    def parts(self, whole, count):
+        """At most `count` numbers of at least 1, together less than `whole`."""
+        ends = sorted(self.random.sample(range(1, whole), max(0, min(count, whole - 1))))
+        return [end - start for start, end in zip([0, *ends], ends)]
+
     def value(self, field, message):
         limits = limits_of(field)
         kind = limits.get("kind")
+        if "needs" in limits and not getattr(message, limits["needs"]):
+            return 0
         if field.type == FieldDescriptor.TYPE_STRING:
             return self.string(kind)
         if field.type == FieldDescriptor.TYPE_BYTES:
@@ -218,6 +242,8 @@ class Filler:
             low = 0
         if kind == "offset":
             low, high = 0, message.total_bytes
+        if kind == "gap":
+            low, high = gaps_inside_pool(message)
         if self.mode == "least":
             return max(low, 0)
         # Numbers of all sizes, the ends among them.

@@ -13,7 +13,15 @@ import baton_wire as wire
 import frame_vectors
 import handshake_vectors
 from baton_wire import is_list, is_message
-from messages import INTEGERS, MAXIMUM_TEXT, Filler, limits_of, name_of
+from messages import (
+    INTEGERS,
+    MAXIMUM_POOL_BLOCKS,
+    MAXIMUM_TEXT,
+    MAXIMUM_TICKET_BLOCKS,
+    Filler,
+    limits_of,
+    name_of,
+)
 
 VECTORS = wire.PROTOCOLS / "vectors"
 
@@ -132,7 +140,8 @@ def mutations(field, limits):
     if "bytes" in limits:
         for name, count in (("short", limits["bytes"] - 1), ("long", limits["bytes"] + 1)):
             yield f"a byte too {name}", change_bytes(field, bytes(count)), label
-    if "range" in limits and field.type != FieldDescriptor.TYPE_FLOAT:
+    yield from RUNS.get(label, [])
+    if "range" in limits and field.type != FieldDescriptor.TYPE_FLOAT and not is_list(field):
         yield from ranges(field, limits["range"], label, set_to)
     if field.type == FieldDescriptor.TYPE_FLOAT:
         for value in (float("nan"), float("inf"), -1.0):
@@ -157,6 +166,70 @@ def mutations(field, limits):
         yield from texts(limits, label, set_to)
 
 
+def blocks(*runs):
+    """A change of a ticket: its runs, each a count and a gap."""
+
+    def change(ticket):
+        ticket.block_counts[:] = [count for count, _ in runs]
+        ticket.block_gaps[:] = [gap for _, gap in runs]
+
+    return change
+
+
+def stamps(checksums, runs=(), jumps=(), first=6):
+    """A change of a progress: as many blocks as checksums, and their stamps."""
+
+    def change(progress):
+        progress.checksums[:] = range(checksums)
+        progress.first_stamp = first
+        progress.stamp_runs[:] = runs
+        progress.stamp_jumps[:] = jumps
+
+    return change
+
+
+def without_last(name):
+    return lambda holder: getattr(holder, name).pop()
+
+
+# What lists that go together say, by the field that a refusal names.
+RUNS = {
+    "Ticket.block_counts": [
+        ("of none", blocks(), None),
+        ("of scattered runs", blocks((1, 900), (32, -2), (3, 0), (1, -900)), None),
+        ("with as many blocks as a prompt", blocks((1, 0), (MAXIMUM_TICKET_BLOCKS - 1, 7)), None),
+        ("with a block more", blocks((1, 0), (MAXIMUM_TICKET_BLOCKS, 7)), "Ticket.block_counts"),
+        ("with an empty run", blocks((1, 0), (0, 1), (1, 1)), "Ticket.block_counts"),
+        ("with the largest run", blocks((2**32 - 1, 0)), "Ticket.block_counts"),
+        ("with a run without a gap", without_last("block_gaps"), "Ticket.block_counts"),
+    ],
+    "Ticket.block_gaps": [
+        ("to the largest pool's end", blocks((2, MAXIMUM_POOL_BLOCKS - 2), (1, -5)), None),
+        ("past the largest pool's end", blocks((2, MAXIMUM_POOL_BLOCKS - 1)), "Ticket.block_gaps"),
+        ("before block 0", blocks((2, 0), (1, -3)), "Ticket.block_gaps"),
+        ("the largest", blocks((1, 1), (1, 2**31 - 1)), "Ticket.block_gaps"),
+        ("the smallest", blocks((1, 1), (1, -(2**31))), "Ticket.block_gaps"),
+        ("without a run", without_last("block_counts"), "Ticket.block_gaps"),
+    ],
+    "PrefillProgress.first_stamp": [
+        ("of a list past 2^64", stamps(3, first=2**64 - 2), None),
+        ("without a block", stamps(0), "PrefillProgress.first_stamp"),
+    ],
+    "PrefillProgress.stamp_runs": [
+        ("before the last block", stamps(4, [1, 2], [10, -4]), None),
+        ("to the end", stamps(4, [1, 3], [10, -4]), "PrefillProgress.stamp_runs"),
+        ("without a block", stamps(0, [1], [1], first=0), "PrefillProgress.stamp_runs"),
+        ("with an empty run", stamps(4, [1, 0], [10, -4]), "PrefillProgress.stamp_runs"),
+        ("with the largest run", stamps(4, [2**32 - 1] * 2, [1, 1]), "PrefillProgress.stamp_runs"),
+        ("without a jump", stamps(4, [1, 1], [10]), "PrefillProgress.stamp_runs"),
+    ],
+    "PrefillProgress.stamp_jumps": [
+        ("of all sizes", stamps(5, [1, 1, 1, 1], [-(2**63), 2**63 - 1, 1, -1]), None),
+        ("without a run", stamps(4, [1], [10, 3]), "PrefillProgress.stamp_jumps"),
+    ],
+}
+
+
 def texts(limits, label, set_to):
     kind = limits.get("kind")
     if kind == "engine":
@@ -176,11 +249,6 @@ def ranges(field, limits, label, set_to):
     low, high = limits
     smallest, largest = INTEGERS[field.cpp_type]
     # A sum or difference with another field has its own rule.
-    if label.startswith("BlockRange"):
-        if label.endswith("count"):
-            yield "of 0", set_to(0), "BlockRange"
-            yield "past the largest pool", set_to(2**24 + 1), "BlockRange"
-        return
     if label != "ModelAssetChunk.total_bytes":
         yield f"of {high}", set_to(high), None
     if low > smallest and label != "ModelAssetChunk.total_bytes":

@@ -156,12 +156,25 @@ enum Field {
     return RequestID(text)
   }
 
-  private static func require(
+  static func require(
     count: Int, _ name: StaticString, maximum: Int
   ) throws(BatonError) {
     guard count <= maximum else {
       throw BatonError(
         .invalidArgument, "\(name) has \(count) elements, \(maximum) are allowed")
+    }
+  }
+
+  /// Two lists with a number each of the same things must have the same length.
+  static func require(
+    count: Int, _ name: StaticString, toMatch other: Int, _ otherName: StaticString,
+    each thing: StaticString
+  ) throws(BatonError) {
+    guard count == other else {
+      throw BatonError(
+        .invalidArgument,
+        "\(name) has \(count) elements, \(otherName) has \(other); one for each \(thing) is "
+          + "needed")
     }
   }
 }

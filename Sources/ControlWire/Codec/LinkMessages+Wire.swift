@@ -154,27 +154,28 @@ extension TicketClaim: @unsafe WireConvertible {
 
 extension PrefillProgress: @unsafe WireConvertible {
   func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__PrefillProgress> {
+    precondition(stamps.count == checksums.count, "each block has a stamp and a checksum")
     let wire = unsafe arena.make(baton__v1__prefill_progress__init)
     unsafe wire.pointee.first_block = firstBlock
-    unsafe (wire.pointee.n_stamps, wire.pointee.stamps) = arena.array(stamps)
-    unsafe (wire.pointee.n_checksums, wire.pointee.checksums) = arena.array(checksums)
     unsafe wire.pointee.completion = completion?.wire(in: arena)
+    unsafe (wire.pointee.n_checksums, wire.pointee.checksums) = arena.array(checksums)
+    let list = StampRuns(stamps)
+    unsafe wire.pointee.first_stamp = list.first
+    unsafe (wire.pointee.n_stamp_runs, wire.pointee.stamp_runs) = arena.array(list.runs)
+    unsafe (wire.pointee.n_stamp_jumps, wire.pointee.stamp_jumps) = arena.array(list.jumps)
     return unsafe wire
   }
 
   init(wire: UnsafeMutablePointer<Baton__V1__PrefillProgress>) throws(BatonError) {
-    let stamps = try unsafe Field.numbers(
-      wire.pointee.n_stamps, wire.pointee.stamps, "PrefillProgress.stamps",
-      maximum: Limits.maximumProgressBlocks)
     let checksums = try unsafe Field.numbers(
       wire.pointee.n_checksums, wire.pointee.checksums, "PrefillProgress.checksums",
       maximum: Limits.maximumProgressBlocks)
-    guard checksums.count == stamps.count else {
-      throw BatonError(
-        .invalidArgument,
-        "PrefillProgress.checksums has \(checksums.count) values, PrefillProgress.stamps has "
-          + "\(stamps.count); one for each block is needed")
-    }
+    let stamps = try unsafe StampRuns.stamps(
+      of: checksums, first: wire.pointee.first_stamp,
+      runs: UnsafeBufferPointer(
+        start: wire.pointee.stamp_runs, count: wire.pointee.n_stamp_runs),
+      jumps: UnsafeBufferPointer(
+        start: wire.pointee.stamp_jumps, count: wire.pointee.n_stamp_jumps))
     self.init(
       firstBlock: unsafe wire.pointee.first_block, stamps: stamps, checksums: checksums,
       completion: try unsafe Field.optionalMessage(wire.pointee.completion))

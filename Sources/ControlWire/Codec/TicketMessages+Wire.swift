@@ -15,26 +15,6 @@ extension TicketID: @unsafe WireConvertible {
   }
 }
 
-extension BlockRange: @unsafe WireConvertible {
-  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__BlockRange> {
-    let wire = unsafe arena.make(baton__v1__block_range__init)
-    unsafe wire.pointee.first = first.rawValue
-    unsafe wire.pointee.count = count
-    return unsafe wire
-  }
-
-  init(wire: UnsafeMutablePointer<Baton__V1__BlockRange>) throws(BatonError) {
-    let range = unsafe BlockRange(
-      first: BlockIndex(wire.pointee.first), count: wire.pointee.count)
-    guard range.count > 0, range.end <= Limits.maximumPoolBlocks else {
-      throw BatonError(
-        .invalidArgument,
-        "BlockRange \(range) is empty or not inside \(Limits.maximumPoolBlocks) blocks")
-    }
-    self = range
-  }
-}
-
 extension Ticket: @unsafe WireConvertible {
   func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__Ticket> {
     let wire = unsafe arena.make(baton__v1__ticket__init)
@@ -43,8 +23,11 @@ extension Ticket: @unsafe WireConvertible {
     unsafe wire.pointee.incarnation = incarnation.rawValue
     unsafe (wire.pointee.n_addresses, wire.pointee.addresses) = arena.texts(addresses)
     unsafe wire.pointee.token_count = tokenCount
-    unsafe (wire.pointee.n_blocks, wire.pointee.blocks) = arena.list(blocks)
     unsafe wire.pointee.lease_milliseconds = leaseMilliseconds
+    unsafe (wire.pointee.n_block_counts, wire.pointee.block_counts) = arena.array(
+      BlockRuns.counts(of: blocks))
+    unsafe (wire.pointee.n_block_gaps, wire.pointee.block_gaps) = arena.array(
+      BlockRuns.gaps(of: blocks))
     return unsafe wire
   }
 
@@ -59,10 +42,11 @@ extension Ticket: @unsafe WireConvertible {
       tokenCount: UInt32(
         try unsafe Field.number(
           wire.pointee.token_count, "Ticket.token_count", in: 0...Limits.maximumPromptTokens)),
-      // A block holds a token at least.
-      blocks: try unsafe Field.list(
-        wire.pointee.n_blocks, wire.pointee.blocks, "Ticket.blocks",
-        maximum: Limits.maximumPromptTokens),
+      blocks: try unsafe BlockRuns.ranges(
+        counts: UnsafeBufferPointer(
+          start: wire.pointee.block_counts, count: wire.pointee.n_block_counts),
+        gaps: UnsafeBufferPointer(
+          start: wire.pointee.block_gaps, count: wire.pointee.n_block_gaps)),
       leaseMilliseconds: unsafe wire.pointee.lease_milliseconds)
   }
 }

@@ -107,13 +107,13 @@ private struct Frames {
     for index in 0..<count {
       var header = header(of: index)
       let start = start(of: index)
-      let frame = bytes[start..<start + header.frameLength]
-      let packed = unsafe frame.withUnsafeBytes { frame in
-        unsafe PayloadCompression.compress(
-          UnsafeRawBufferPointer(rebasing: frame[FrameHeader.byteCount...]))
-      }
-      guard let packed else {
-        result += frame
+      let end = start + header.frameLength
+      // The last part of a long message may be short.
+      guard header.payloadLength >= PayloadCompression.thresholdBytes,
+        let packed = PayloadCompression.compress(
+          bytes.span.extracting(start + FrameHeader.byteCount..<end))
+      else {
+        result += bytes[start..<end]
         continue
       }
       header.flags.insert(.compressed)

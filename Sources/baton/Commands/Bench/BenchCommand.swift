@@ -7,9 +7,11 @@ package struct BenchCommand: AsyncParsableCommand {
     discussion: """
       baton bench migrate --mode borrow --tokens 2048
       baton bench wire
+      baton bench metadata
       """,
     subcommands: [
-      MigrateBenchCommand.self, WireBenchCommand.self, PoolOwnerCommand.self, WirePeerCommand.self,
+      MigrateBenchCommand.self, WireBenchCommand.self, MetadataBenchCommand.self,
+      PoolOwnerCommand.self, WirePeerCommand.self,
     ])
 
   package init() {}

@@ -1604,7 +1604,7 @@ const ProtobufCMessageDescriptor baton__v1__ticket_claim__descriptor =
   (ProtobufCMessageInit) baton__v1__ticket_claim__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descriptors[4] =
+static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descriptors[6] =
 {
   {
     "first_block",
@@ -1616,18 +1616,6 @@ static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descrip
     NULL,
     NULL,
     0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "stamps",
-    2,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_FIXED64,
-    offsetof(Baton__V1__PrefillProgress, n_stamps),
-    offsetof(Baton__V1__PrefillProgress, stamps),
-    NULL,
-    NULL,
-    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
@@ -1654,17 +1642,56 @@ static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descrip
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "first_stamp",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__PrefillProgress, first_stamp),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stamp_runs",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Baton__V1__PrefillProgress, n_stamp_runs),
+    offsetof(Baton__V1__PrefillProgress, stamp_runs),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stamp_jumps",
+    7,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_SINT64,
+    offsetof(Baton__V1__PrefillProgress, n_stamp_jumps),
+    offsetof(Baton__V1__PrefillProgress, stamp_jumps),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__prefill_progress__field_indices_by_name[] = {
-  3,   /* field[3] = checksums */
-  2,   /* field[2] = completion */
+  2,   /* field[2] = checksums */
+  1,   /* field[1] = completion */
   0,   /* field[0] = first_block */
-  1,   /* field[1] = stamps */
+  3,   /* field[3] = first_stamp */
+  5,   /* field[5] = stamp_jumps */
+  4,   /* field[4] = stamp_runs */
 };
-static const ProtobufCIntRange baton__v1__prefill_progress__number_ranges[1 + 1] =
+static const ProtobufCIntRange baton__v1__prefill_progress__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 3, 1 },
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor =
 {
@@ -1674,10 +1701,10 @@ const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor =
   "Baton__V1__PrefillProgress",
   "baton.v1",
   sizeof(Baton__V1__PrefillProgress),
-  4,
+  6,
   baton__v1__prefill_progress__field_descriptors,
   baton__v1__prefill_progress__field_indices_by_name,
-  1,  baton__v1__prefill_progress__number_ranges,
+  2,  baton__v1__prefill_progress__number_ranges,
   (ProtobufCMessageInit) baton__v1__prefill_progress__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

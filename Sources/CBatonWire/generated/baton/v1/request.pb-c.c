@@ -142,51 +142,6 @@ void   baton__v1__ticket_id__free_unpacked
   assert(message->base.descriptor == &baton__v1__ticket_id__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-void   baton__v1__block_range__init
-                     (Baton__V1__BlockRange         *message)
-{
-  static const Baton__V1__BlockRange init_value = BATON__V1__BLOCK_RANGE__INIT;
-  *message = init_value;
-}
-size_t baton__v1__block_range__get_packed_size
-                     (const Baton__V1__BlockRange *message)
-{
-  assert(message->base.descriptor == &baton__v1__block_range__descriptor);
-  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
-}
-size_t baton__v1__block_range__pack
-                     (const Baton__V1__BlockRange *message,
-                      uint8_t       *out)
-{
-  assert(message->base.descriptor == &baton__v1__block_range__descriptor);
-  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
-}
-size_t baton__v1__block_range__pack_to_buffer
-                     (const Baton__V1__BlockRange *message,
-                      ProtobufCBuffer *buffer)
-{
-  assert(message->base.descriptor == &baton__v1__block_range__descriptor);
-  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
-}
-Baton__V1__BlockRange *
-       baton__v1__block_range__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data)
-{
-  return (Baton__V1__BlockRange *)
-     protobuf_c_message_unpack (&baton__v1__block_range__descriptor,
-                                allocator, len, data);
-}
-void   baton__v1__block_range__free_unpacked
-                     (Baton__V1__BlockRange *message,
-                      ProtobufCAllocator *allocator)
-{
-  if(!message)
-    return;
-  assert(message->base.descriptor == &baton__v1__block_range__descriptor);
-  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
-}
 void   baton__v1__ticket__init
                      (Baton__V1__Ticket         *message)
 {
@@ -842,58 +797,7 @@ const ProtobufCMessageDescriptor baton__v1__ticket_id__descriptor =
   (ProtobufCMessageInit) baton__v1__ticket_id__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__block_range__field_descriptors[2] =
-{
-  {
-    "first",
-    1,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Baton__V1__BlockRange, first),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "count",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_UINT32,
-    0,   /* quantifier_offset */
-    offsetof(Baton__V1__BlockRange, count),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-};
-static const unsigned baton__v1__block_range__field_indices_by_name[] = {
-  1,   /* field[1] = count */
-  0,   /* field[0] = first */
-};
-static const ProtobufCIntRange baton__v1__block_range__number_ranges[1 + 1] =
-{
-  { 1, 0 },
-  { 0, 2 }
-};
-const ProtobufCMessageDescriptor baton__v1__block_range__descriptor =
-{
-  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
-  "baton.v1.BlockRange",
-  "BlockRange",
-  "Baton__V1__BlockRange",
-  "baton.v1",
-  sizeof(Baton__V1__BlockRange),
-  2,
-  baton__v1__block_range__field_descriptors,
-  baton__v1__block_range__field_indices_by_name,
-  1,  baton__v1__block_range__number_ranges,
-  (ProtobufCMessageInit) baton__v1__block_range__init,
-  NULL,NULL,NULL    /* reserved[123] */
-};
-static const ProtobufCFieldDescriptor baton__v1__ticket__field_descriptors[7] =
+static const ProtobufCFieldDescriptor baton__v1__ticket__field_descriptors[8] =
 {
   {
     "id",
@@ -956,18 +860,6 @@ static const ProtobufCFieldDescriptor baton__v1__ticket__field_descriptors[7] =
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "blocks",
-    6,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_MESSAGE,
-    offsetof(Baton__V1__Ticket, n_blocks),
-    offsetof(Baton__V1__Ticket, blocks),
-    &baton__v1__block_range__descriptor,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "lease_milliseconds",
     7,
     PROTOBUF_C_LABEL_NONE,
@@ -979,20 +871,46 @@ static const ProtobufCFieldDescriptor baton__v1__ticket__field_descriptors[7] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "block_counts",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Baton__V1__Ticket, n_block_counts),
+    offsetof(Baton__V1__Ticket, block_counts),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "block_gaps",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_SINT32,
+    offsetof(Baton__V1__Ticket, n_block_gaps),
+    offsetof(Baton__V1__Ticket, block_gaps),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__ticket__field_indices_by_name[] = {
   3,   /* field[3] = addresses */
-  5,   /* field[5] = blocks */
+  6,   /* field[6] = block_counts */
+  7,   /* field[7] = block_gaps */
   1,   /* field[1] = engine */
   0,   /* field[0] = id */
   2,   /* field[2] = incarnation */
-  6,   /* field[6] = lease_milliseconds */
+  5,   /* field[5] = lease_milliseconds */
   4,   /* field[4] = token_count */
 };
-static const ProtobufCIntRange baton__v1__ticket__number_ranges[1 + 1] =
+static const ProtobufCIntRange baton__v1__ticket__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 7, 5 },
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor baton__v1__ticket__descriptor =
 {
@@ -1002,10 +920,10 @@ const ProtobufCMessageDescriptor baton__v1__ticket__descriptor =
   "Baton__V1__Ticket",
   "baton.v1",
   sizeof(Baton__V1__Ticket),
-  7,
+  8,
   baton__v1__ticket__field_descriptors,
   baton__v1__ticket__field_indices_by_name,
-  1,  baton__v1__ticket__number_ranges,
+  2,  baton__v1__ticket__number_ranges,
   (ProtobufCMessageInit) baton__v1__ticket__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

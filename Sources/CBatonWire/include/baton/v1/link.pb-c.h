@@ -289,33 +289,43 @@ struct  Baton__V1__TicketClaim
 
 
 /*
- * Whole blocks are final.
+ * Whole blocks are final: those from `first_block` on, as many as there are checksums.
  */
 struct  Baton__V1__PrefillProgress
 {
   ProtobufCMessage base;
   /*
-   * The place in the ticket's list of the first block that `stamps` speaks of.
+   * The place in the ticket's list of the first of these blocks.
    */
   uint32_t first_block;
   /*
-   * The final stamps of the blocks from `first_block` on.
-   */
-  size_t n_stamps;
-  uint64_t *stamps;
-  /*
-   * In the last progress: prefill is done, `stamps` include the partly filled last block's.
+   * In the last progress: prefill is done, and the partly filled last block is spoken of too.
    */
   Baton__V1__PrefillDone *completion;
   /*
-   * XXH3 with 64 bits and seed 0 of all bytes of the same blocks, as many as `stamps`.
+   * XXH3 with 64 bits and seed 0 of all bytes of each block.
    */
   size_t n_checksums;
   uint64_t *checksums;
+  /*
+   * The final stamp of the first block; 0 where there is none. That of every other block is 2 more
+   * than the stamp of the block before, as a pool counts, but for the jumps.
+   */
+  uint64_t first_stamp;
+  /*
+   * How many blocks there are from the first, or the one after the jump before, up to each jump.
+   */
+  size_t n_stamp_runs;
+  uint32_t *stamp_runs;
+  /*
+   * For each jump, by how much the next stamp is more than it would be without, modulo 2^64.
+   */
+  size_t n_stamp_jumps;
+  int64_t *stamp_jumps;
 };
 #define BATON__V1__PREFILL_PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__prefill_progress__descriptor) \
-    , 0, 0,NULL, NULL, 0,NULL }
+    , 0, NULL, 0,NULL, 0, 0,NULL, 0,NULL }
 
 
 struct  Baton__V1__LeaseRenew

@@ -18,7 +18,6 @@ PROTOBUF_C__BEGIN_DECLS
 typedef struct Baton__V1__SamplingParameters Baton__V1__SamplingParameters;
 typedef struct Baton__V1__PrefillRequest Baton__V1__PrefillRequest;
 typedef struct Baton__V1__TicketID Baton__V1__TicketID;
-typedef struct Baton__V1__BlockRange Baton__V1__BlockRange;
 typedef struct Baton__V1__Ticket Baton__V1__Ticket;
 typedef struct Baton__V1__PrefillAccepted Baton__V1__PrefillAccepted;
 typedef struct Baton__V1__PrefillDone Baton__V1__PrefillDone;
@@ -96,20 +95,6 @@ struct  Baton__V1__TicketID
 
 
 /*
- * A run of neighbouring blocks of one pool.
- */
-struct  Baton__V1__BlockRange
-{
-  ProtobufCMessage base;
-  uint32_t first;
-  uint32_t count;
-};
-#define BATON__V1__BLOCK_RANGE__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&baton__v1__block_range__descriptor) \
-    , 0, 0 }
-
-
-/*
  * What prefill hands out to allow one migration.
  */
 struct  Baton__V1__Ticket
@@ -124,16 +109,22 @@ struct  Baton__V1__Ticket
   size_t n_addresses;
   char **addresses;
   uint32_t token_count;
-  /*
-   * The blocks in the sequence's order.
-   */
-  size_t n_blocks;
-  Baton__V1__BlockRange **blocks;
   uint32_t lease_milliseconds;
+  /*
+   * The blocks in the sequence's order, as runs of neighbours: how many blocks each run has.
+   */
+  size_t n_block_counts;
+  uint32_t *block_counts;
+  /*
+   * For each run, how far its first block lies behind the end of the run before; of the first run,
+   * behind block 0. Negative where it lies before it.
+   */
+  size_t n_block_gaps;
+  int32_t *block_gaps;
 };
 #define BATON__V1__TICKET__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__ticket__descriptor) \
-    , NULL, (char *)protobuf_c_empty_string, 0, 0,NULL, 0, 0,NULL, 0 }
+    , NULL, (char *)protobuf_c_empty_string, 0, 0,NULL, 0, 0, 0,NULL, 0,NULL }
 
 
 struct  Baton__V1__PrefillAccepted
@@ -380,25 +371,6 @@ Baton__V1__TicketID *
 void   baton__v1__ticket_id__free_unpacked
                      (Baton__V1__TicketID *message,
                       ProtobufCAllocator *allocator);
-/* Baton__V1__BlockRange methods */
-void   baton__v1__block_range__init
-                     (Baton__V1__BlockRange         *message);
-size_t baton__v1__block_range__get_packed_size
-                     (const Baton__V1__BlockRange   *message);
-size_t baton__v1__block_range__pack
-                     (const Baton__V1__BlockRange   *message,
-                      uint8_t             *out);
-size_t baton__v1__block_range__pack_to_buffer
-                     (const Baton__V1__BlockRange   *message,
-                      ProtobufCBuffer     *buffer);
-Baton__V1__BlockRange *
-       baton__v1__block_range__unpack
-                     (ProtobufCAllocator  *allocator,
-                      size_t               len,
-                      const uint8_t       *data);
-void   baton__v1__block_range__free_unpacked
-                     (Baton__V1__BlockRange *message,
-                      ProtobufCAllocator *allocator);
 /* Baton__V1__Ticket methods */
 void   baton__v1__ticket__init
                      (Baton__V1__Ticket         *message);
@@ -600,9 +572,6 @@ typedef void (*Baton__V1__PrefillRequest_Closure)
 typedef void (*Baton__V1__TicketID_Closure)
                  (const Baton__V1__TicketID *message,
                   void *closure_data);
-typedef void (*Baton__V1__BlockRange_Closure)
-                 (const Baton__V1__BlockRange *message,
-                  void *closure_data);
 typedef void (*Baton__V1__Ticket_Closure)
                  (const Baton__V1__Ticket *message,
                   void *closure_data);
@@ -643,7 +612,6 @@ extern const ProtobufCEnumDescriptor    baton__v1__finish_reason__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__sampling_parameters__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__prefill_request__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__ticket_id__descriptor;
-extern const ProtobufCMessageDescriptor baton__v1__block_range__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__ticket__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__prefill_accepted__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__prefill_done__descriptor;
