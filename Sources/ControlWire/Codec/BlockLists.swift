@@ -129,22 +129,30 @@ struct StampRuns {
     // The cheapest array of that length, all of which is overwritten: for the others the runtime
     // looks up the metadata of their storage, 20 ns each time.
     var stamps = checksums
-    var stamp = first
-    var place = 0
-    for index in 0..<runs.count {
-      let end = place + Int(unsafe runs[index])
-      while place < end {
-        stamps[place] = stamp
-        stamp &+= step
-        place += 1
+    unsafe stamps.withUnsafeMutableBufferPointer { stamps in
+      var stamp = first
+      var start = 0
+      for index in 0..<runs.count {
+        let end = start + Int(unsafe runs[index])
+        stamp = unsafe fill(stamps, start..<end, from: stamp)
+        stamp &+= UInt64(bitPattern: unsafe jumps[index])
+        start = end
       }
-      stamp &+= UInt64(bitPattern: unsafe jumps[index])
-    }
-    while place < count {
-      stamps[place] = stamp
-      stamp &+= step
-      place += 1
+      _ = unsafe fill(stamps, start..<count, from: stamp)
     }
     return stamps
+  }
+
+  /// Writes stamps that rise by `step`, and returns the one that would follow.
+  @inline(__always)
+  private static func fill(
+    _ stamps: UnsafeMutableBufferPointer<UInt64>, _ places: Range<Int>, from first: UInt64
+  ) -> UInt64 {
+    var stamp = first
+    for place in places {
+      unsafe stamps[place] = stamp
+      stamp &+= step
+    }
+    return stamp
   }
 }
