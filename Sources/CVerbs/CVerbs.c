@@ -67,9 +67,10 @@ int cverbs_query_limits(struct ibv_context *context, cverbs_limits *result)
 }
 
 struct ibv_mr *cverbs_register(struct ibv_pd *domain, void *address, size_t length, int is_remote,
-                               int is_local, int is_relaxed)
+                               int has_windows, int is_local, int is_relaxed)
 {
-    int access = (is_remote ? IBV_ACCESS_REMOTE_READ : 0) | (is_local ? IBV_ACCESS_LOCAL_WRITE : 0)
+    int access = (is_remote ? IBV_ACCESS_REMOTE_READ : 0) | (has_windows ? IBV_ACCESS_MW_BIND : 0)
+                 | (is_local ? IBV_ACCESS_LOCAL_WRITE : 0)
                  | (is_relaxed ? IBV_ACCESS_RELAXED_ORDERING : 0);
     return ibv_reg_mr(domain, address, length, access);
 }
@@ -172,6 +173,56 @@ int cverbs_post_reads(struct ibv_qp *pair, const cverbs_read *reads, size_t coun
     int error = ibv_post_send(pair, requests, &bad);
     *posted = error == 0 ? count : bad == NULL ? 0 : (size_t)(bad - requests);
     return error > 0 ? -error : error;
+}
+
+struct ibv_mw *cverbs_create_window(struct ibv_pd *domain)
+{
+    return ibv_alloc_mw(domain, IBV_MW_TYPE_2);
+}
+
+int cverbs_destroy_window(struct ibv_mw *window)
+{
+    return -ibv_dealloc_mw(window);
+}
+
+int cverbs_post_window_changes(struct ibv_qp *pair, const cverbs_window_change *changes,
+                               size_t count, uint64_t id)
+{
+    struct ibv_send_wr requests[CVERBS_CHAIN];
+    struct ibv_send_wr *bad = NULL;
+    if (count == 0 || count > CVERBS_CHAIN)
+        return -EINVAL;
+    for (size_t index = 0; index < count; ++index) {
+        const cverbs_window_change *change = &changes[index];
+        int is_last = index + 1 == count;
+        struct ibv_send_wr *request = &requests[index];
+        /* All of it: Soft-RoCE refuses a binding that has a key to invalidate. */
+        memset(request, 0, sizeof *request);
+        request->wr_id = id;
+        request->next = is_last ? NULL : request + 1;
+        request->send_flags = is_last ? IBV_SEND_SIGNALED : 0;
+        if (change->region == NULL) {
+            request->opcode = IBV_WR_LOCAL_INV;
+            request->invalidate_rkey = change->window->rkey;
+            continue;
+        }
+        request->opcode = IBV_WR_BIND_MW;
+        request->bind_mw.mw = change->window;
+        request->bind_mw.rkey = ibv_inc_rkey(change->window->rkey);
+        request->bind_mw.bind_info = (struct ibv_mw_bind_info){
+            .mr = change->region,
+            .addr = change->address,
+            .length = change->length,
+            .mw_access_flags = IBV_ACCESS_REMOTE_READ,
+        };
+    }
+    int error = ibv_post_send(pair, requests, &bad);
+    if (error != 0)
+        return error > 0 ? -error : error;
+    for (size_t index = 0; index < count; ++index)
+        if (changes[index].region != NULL)
+            changes[index].window->rkey = requests[index].bind_mw.rkey;
+    return 0;
 }
 
 int cverbs_poll(struct ibv_cq *queue, cverbs_completion *completions, int capacity)

@@ -139,14 +139,19 @@ package struct PrefillProgress: Hashable, Sendable {
   package var checksums: [UInt64]
   /// In the last progress: prefill is done, `stamps` include the partly filled last block's.
   package var completion: PrefillDone?
+  /// In the first progress after a claim over a link with RDMA lanes: by what the ticket's blocks
+  /// are READ.
+  package var windows: [RDMAWindow]
 
   package init(
-    firstBlock: UInt32, stamps: [UInt64], checksums: [UInt64], completion: PrefillDone?
+    firstBlock: UInt32, stamps: [UInt64], checksums: [UInt64], completion: PrefillDone?,
+    windows: [RDMAWindow] = []
   ) {
     self.firstBlock = firstBlock
     self.stamps = stamps
     self.checksums = checksums
     self.completion = completion
+    self.windows = windows
   }
 }
 

@@ -65,12 +65,23 @@ package struct RDMAEndpoint: Hashable, Sendable {
     package var length: ByteCount
     /// Where it begins for READs.
     package var address: UInt64
+
+    package init(key: RegionKey, length: ByteCount, address: UInt64) {
+      self.key = key
+      self.length = length
+      self.address = address
+    }
+  }
+
+  /// Memory of the owner that every lane may READ, to see whether it reaches the owner.
+  package struct Proof: Hashable, Sendable {
+    package var address: UInt64
     /// The remote key on the device of each port.
     package var remoteKeys: [UInt32]
 
-    package init(key: RegionKey, length: ByteCount, address: UInt64, remoteKeys: [UInt32]) {
-      self.key = key
-      self.length = length
+    package static let byteCount = 64
+
+    package init(address: UInt64, remoteKeys: [UInt32]) {
       self.address = address
       self.remoteKeys = remoteKeys
     }
@@ -80,10 +91,29 @@ package struct RDMAEndpoint: Hashable, Sendable {
   package var lanes: [Lane]
   /// Of the owner; none where nothing is offered.
   package var regions: [Region]
+  /// Of the owner.
+  package var proof: Proof?
 
-  package init(ports: [Port], lanes: [Lane], regions: [Region]) {
+  package init(ports: [Port], lanes: [Lane], regions: [Region] = [], proof: Proof? = nil) {
     self.ports = ports
     self.lanes = lanes
     self.regions = regions
+    self.proof = proof
+  }
+}
+
+/// A part of a region that may be READ under a ticket.
+package struct RDMAWindow: Hashable, Sendable {
+  package var region: RegionKey
+  package var offset: ByteCount
+  package var length: ByteCount
+  /// The remote key on each of the link's lanes.
+  package var remoteKeys: [UInt32]
+
+  package init(region: RegionKey, offset: ByteCount, length: ByteCount, remoteKeys: [UInt32]) {
+    self.region = region
+    self.offset = offset
+    self.length = length
+    self.remoteKeys = remoteKeys
   }
 }

@@ -205,14 +205,14 @@ struct Handover: Sendable {
     let targets = own.blocks(at: first..<first + blocks.count)
     let stamps = Array(state.stamps[blocks])
     let checksums = wantedChecksums(state, of: blocks)
-    let (pool, ticket) = (state.link.pool, state.ticket.id)
+    let (pool, grant) = (state.link.pool, state.grant)
     let cancellation = MigrationCancellation()
     // Nobody else may have the targets before the copy has ended, so it is waited for all the same.
     _ = try await withTaskCancellationHandler {
       await state.link.copier.run {
         Result {
           try pool.copy(
-            sources, stamps: stamps, checksums: checksums, to: targets, under: ticket,
+            sources, stamps: stamps, checksums: checksums, to: targets, under: grant,
             cancellation: cancellation)
         }
       }

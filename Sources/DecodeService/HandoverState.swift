@@ -1,5 +1,6 @@
 import ControlProtocol
 import KVCore
+import Migration
 
 /// How far one hand-over has come.
 struct HandoverState: Sendable {
@@ -12,6 +13,8 @@ struct HandoverState: Sendable {
   private(set) var stamps: [UInt64] = []
   /// Of the same blocks.
   private(set) var checksums: [UInt64] = []
+  /// By what the blocks are READ, where the link has RDMA lanes.
+  private(set) var windows: [RDMAWindow] = []
   /// Set when prefill is done.
   private(set) var completion: PrefillDone?
   /// Blocks from the start on that are copied, or are borrowed and not copied at all.
@@ -28,6 +31,7 @@ struct HandoverState: Sendable {
   }
 
   var ticket: Ticket { request.ticket }
+  var grant: ReadGrant { ReadGrant(ticket: ticket.id, windows: windows) }
 
   /// Throws `BatonError` with `protocolViolation` for progress that does not follow on the last.
   /// That it has as many checksums as stamps, the codec has seen to.
@@ -41,6 +45,7 @@ struct HandoverState: Sendable {
     }
     stamps += progress.stamps
     checksums += progress.checksums
+    windows += progress.windows
     completion = progress.completion
     if completion != nil { completedAt = time }
     guard stamps.count <= plan.ticketBlocks else {

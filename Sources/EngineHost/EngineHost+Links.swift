@@ -4,7 +4,7 @@ package import ControlTransport
 package import KVCore
 import KVPool
 import Logging
-import Migration
+package import Migration
 
 extension EngineHost {
   /// Throws `BatonError` with `incompatible` and both values unless the other end runs the same
@@ -73,15 +73,20 @@ extension EngineHost {
       ])
   }
 
-  /// Lets the peer of a link read `blocks` of the pool under `ticket`.
-  package func grant(_ ticket: TicketID, blocks: [BlockRange], link: LinkID) {
+  /// Lets the peer of a link read `blocks` of the pool under `ticket`; returns by what, where it is
+  /// READ by RDMA.
+  package func grant(
+    _ ticket: TicketID, blocks: [BlockRange], link: LinkID
+  ) -> TicketAccess {
     let blockBytes = pool.geometry.blockBytes.rawValue
     let extents = blocks.map { range in
       RegionExtent(
         region: PoolLayout.blocksKey, offset: Int(range.first.rawValue) * blockBytes,
         length: Int(range.count) * blockBytes)
     }
-    migration.grant(ticket, extents: extents, link: link)
+    let access = migration.grant(ticket, extents: extents, link: link)
+    if let protection = access.protection { metrics.recordGrant(protection: "\(protection)") }
+    return access
   }
 
   /// Takes `ticket` back, and gives `blocks` back once nothing of them can be read any more.

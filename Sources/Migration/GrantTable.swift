@@ -19,7 +19,7 @@ final class GrantTable: Sendable {
 
   /// Lets the peer of `link` read `extents` under `ticket`, beside those of links that had it.
   func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {
-    let joined = Self.joined(extents)
+    let joined = RegionExtent.joined(extents)
     grants.withLock { grants in
       if grants[ticket]?.links.insert(link) == nil {
         grants[ticket] = Grant(links: [link], extents: joined)
@@ -80,23 +80,6 @@ final class GrantTable: Sendable {
       return whenQuiet
     }
     whenQuiet?()
-  }
-
-  private static func joined(_ extents: [RegionExtent]) -> [RegionExtent] {
-    let sorted = extents.sorted {
-      ($0.region.rawValue, $0.offset) < ($1.region.rawValue, $1.offset)
-    }
-    var result: [RegionExtent] = []
-    for extent in sorted {
-      if let last = result.last, last.region == extent.region, last.end >= extent.offset {
-        result[result.count - 1] = RegionExtent(
-          region: last.region, offset: last.offset,
-          length: max(last.end, extent.end) - last.offset)
-      } else {
-        result.append(extent)
-      }
-    }
-    return result
   }
 
   /// Whether one of `extents`, which are sorted and do not touch, has all of `wanted`.

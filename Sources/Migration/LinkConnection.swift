@@ -54,12 +54,12 @@ final class LinkConnection: Sendable {
   /// Returns the first block that was found not to be as the plan's checks say. Throws what the
   /// peer refuses with, and the last transport's error where no other is left.
   func read(
-    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation? = nil
+    _ plan: MigrationPlan, under grant: ReadGrant?, cancellation: MigrationCancellation? = nil
   ) throws(BatonError) -> BlockMismatch? {
     var plan = plan
     while true {
       let used = way.withLock { $0 }
-      switch used.connection.read(plan, under: ticket, cancellation: cancellation) {
+      switch used.connection.read(plan, under: grant, cancellation: cancellation) {
       case .complete: return nil
       case .mismatch(let mismatch): return mismatch
       case .failed(let error, let missing):

@@ -233,9 +233,17 @@ package final class MigrationBackend: Sendable {
   // MARK: Lending
 
   /// Lets the peer of `link` read `extents` of the regions that are shared with it under `ticket`,
-  /// until `revoke`. Peers that map the memory are not asked for a ticket: stamps tell them.
-  package func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {
-    for transport in transports { transport.grant(ticket, extents: extents, link: link) }
+  /// until `revoke`; returns what the peer needs for that. Peers that map the memory are not asked
+  /// for a ticket: stamps tell them. May wait for a device, for some microseconds.
+  package func grant(
+    _ ticket: TicketID, extents: [RegionExtent], link: LinkID
+  ) -> TicketAccess {
+    var access = TicketAccess()
+    for transport in transports {
+      let part = transport.grant(ticket, extents: extents, link: link)
+      if part.protection != nil { access = part }
+    }
+    return access
   }
 
   /// Takes a ticket back. `whenQuiet` is called once nothing more can be read of it, on this thread
@@ -262,19 +270,19 @@ package final class MigrationBackend: Sendable {
   /// Reads every piece of `batch` from the peer's regions into ours. Blocks until all bytes are
   /// there, so it is called on a thread that may wait.
   ///
-  /// - Parameter ticket: under which the peer has granted the pieces; mapped memory needs none.
+  /// - Parameter grant: what the peer has granted the pieces by; mapped memory needs none.
   ///
   /// All pieces are checked before the first byte moves. Throws `invalidArgument` for one that
   /// does not fit, `unavailable` if the link is not connected, and what the transport finds.
   package func migrate(
-    link: LinkID, batch: [MigrationItem], under ticket: TicketID? = nil
+    link: LinkID, batch: [MigrationItem], under grant: ReadGrant? = nil
   ) throws(BatonError) -> MigrationOutcome {
     let (connection, regions) = try connected(link)
     let local = Dictionary(uniqueKeysWithValues: regions.map { ($0.key, $0) })
     let plan = try MigrationPlan(batch: batch, local: local, remote: connection.regions)
     // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
     defer { withExtendedLifetime(regions) {} }
-    let mismatch = try connection.read(plan, under: ticket)
+    let mismatch = try connection.read(plan, under: grant)
     precondition(mismatch == nil, "a plan without checks cannot fail them")
     return plan.outcome
   }

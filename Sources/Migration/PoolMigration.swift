@@ -65,7 +65,7 @@ package struct PoolMigration: Sendable {
   ///   - checksums: the XXH3 checksums of `sources`, computed while the bytes are copied; empty to
   ///     trust the memory and verify the stamps alone.
   ///   - targets: allocated from this engine's pool; as many blocks as `sources`.
-  ///   - ticket: which the peer has granted to this link; mapped memory needs none.
+  ///   - grant: what the peer has granted to this link; mapped memory needs none.
   ///   - cancellation: ends a copy between nodes early, with `cancelled`.
   ///
   /// When it returns, every byte is the one that the stamps stand for. Throws `staleBlock`, naming
@@ -74,7 +74,7 @@ package struct PoolMigration: Sendable {
   /// and what the last transport fails with: `targets` then hold nothing of use.
   package func copy(
     _ sources: [BlockRange], stamps: [UInt64], checksums: [UInt64] = [], to targets: [BlockRange],
-    under ticket: TicketID? = nil, cancellation: MigrationCancellation? = nil
+    under grant: ReadGrant? = nil, cancellation: MigrationCancellation? = nil
   ) throws(BatonError) -> MigrationOutcome {
     let blocks = try SourceBlocks(
       layout: remote, peer: peer, blocks: sources, stamps: stamps, checksums: checksums)
@@ -82,7 +82,7 @@ package struct PoolMigration: Sendable {
     let plan = try blocks.plan(stamps.indices, to: targets, in: destination)
     // The plan has addresses only.
     defer { withExtendedLifetime(destination) {} }
-    let mismatch = try connection.read(plan, under: ticket, cancellation: cancellation)
+    let mismatch = try connection.read(plan, under: grant, cancellation: cancellation)
     // A block that was reused explains a checksum, so stamps come first.
     if let mapped { try blocks.verifyStamps(in: mapped) }
     if let mismatch { throw blocks.checksumMismatch(mismatch) }

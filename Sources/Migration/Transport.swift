@@ -37,11 +37,12 @@ protocol Transport: Sendable {
   /// reached. Blocks, for a bounded time.
   func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError)
 
-  /// Lets the peer of a link read `extents` under `ticket`.
-  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID)
+  /// Lets the peer of a link read `extents` under `ticket`. May wait for a device, for some
+  /// microseconds.
+  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) -> TicketAccess
 
   /// Ends what `grant` began. `whenQuiet` is called once nothing under the ticket can be read any
-  /// more, on this thread or another; neither may block.
+  /// more, on this thread or another; it must not block.
   ///
   /// - Parameter readerIsDone: the peer has said that it reads nothing more under the ticket.
   func revoke(
@@ -78,7 +79,9 @@ extension Transport {
   func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void) {}
   func register(_ region: MemoryRegion, with registered: [MemoryRegion]) throws(BatonError) {}
   func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError) {}
-  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {}
+  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) -> TicketAccess {
+    TicketAccess()
+  }
   func readerIsDone(_ ticket: TicketID) {}
 
   func revoke(
@@ -98,10 +101,10 @@ protocol TransportConnection: Sendable {
   /// returns, nobody writes to the plan's targets any more.
   ///
   /// - Parameters:
-  ///   - ticket: under which the peer lets it be read; nil where the transport asks for none.
+  ///   - grant: under which the peer lets it be read; nil where the transport asks for none.
   ///   - cancellation: looked at between pieces.
   func read(
-    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation?
+    _ plan: MigrationPlan, under grant: ReadGrant?, cancellation: MigrationCancellation?
   ) -> ReadResult
 
   /// The region in place, or nil where this transport can only read pieces.

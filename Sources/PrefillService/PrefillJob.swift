@@ -18,6 +18,8 @@ struct PrefillJob {
   var completion: PrefillDone?
   /// The decode engine that claimed the ticket last and follows the progress; nil before any claim.
   var follower: PendingReply?
+  /// What goes with the next progress: by what the claimant READs the blocks.
+  var untoldWindows: [RDMAWindow] = []
   /// The link that the ticket was claimed over last; nil before any claim.
   var link: LinkID?
   /// Tells which of two jobs was claimed first.

@@ -163,26 +163,34 @@ extension PrefillLoop {
       reply.fail(BatonError(.ticketUnknown, "ticket \(claim.ticket) is not known"))
       return
     }
+    let access = host.grant(
+      claim.ticket, blocks: job.submission.blocks, link: claimant.link)
     host.logger.debug(
       "ticket claimed",
       metadata: [
         "request": "\(job.submission.request.request)", "decode": "\(claimant.peer.engine)",
-        "link": "\(claimant.link)",
+        "link": "\(claimant.link)", "protection": "\(access.protection?.description ?? "none")",
       ])
-    host.grant(claim.ticket, blocks: job.submission.blocks, link: claimant.link)
     job.follower?.fail(BatonError(.cancelled, "the ticket was claimed anew"))
     claims += 1
     jobs[claim.ticket]?.follower = reply
     jobs[claim.ticket]?.link = claimant.link
     jobs[claim.ticket]?.claimNumber = claims
     jobs[claim.ticket]?.recalled = nil
-    tell(reply, job.progress(from: 0))
+    jobs[claim.ticket]?.untoldWindows = access.windows
+    tell(claim.ticket, from: 0)
     // From now on decode gives the blocks back.
     if job.completion != nil { job.submission.reply.finish(with: .acknowledged) }
   }
 
-  private func tell(_ follower: PendingReply, _ progress: [PrefillProgress]) {
-    for message in progress {
+  /// Tells a ticket's claimant of the blocks from `first` on that are final.
+  private func tell(_ ticket: TicketID, from first: Int) {
+    guard let job = jobs[ticket], let follower = job.follower else { return }
+    for (place, var message) in job.progress(from: first).enumerated() {
+      if place == 0 {
+        message.windows = job.untoldWindows
+        jobs[ticket]?.untoldWindows = []
+      }
       if message.completion != nil {
         follower.finish(with: .prefillProgress(message))
       } else {
@@ -261,7 +269,7 @@ extension PrefillLoop {
       job.completedAt = Node.monotonicMicroseconds()
     }
     jobs[ticket] = job
-    if let follower = job.follower { tell(follower, job.progress(from: firstNew)) }
+    tell(ticket, from: firstNew)
     if let completion = job.completion { settle(job, completion) }
   }
 

@@ -30,7 +30,7 @@ package struct RegisteredMemory: ~Copyable, @unchecked Sendable {
   // SAFETY: @unchecked holds because the pointer never changes.
 
   package enum Use: Sendable {
-    /// Peers read it.
+    /// Peers read it, by its remote key or, where the device can, by those of windows.
     case readByPeers
     /// READs write it.
     case targetOfReads
@@ -43,7 +43,7 @@ package struct RegisteredMemory: ~Copyable, @unchecked Sendable {
   /// In work requests of peers.
   package let remoteKey: UInt32
   private let domain: ProtectionDomain
-  private let region: UnsafeMutablePointer<ibv_mr>
+  let region: UnsafeMutablePointer<ibv_mr>
 
   /// Pins the memory, which takes time for much of it.
   ///
@@ -60,8 +60,9 @@ package struct RegisteredMemory: ~Copyable, @unchecked Sendable {
     }
     guard
       let region = unsafe cverbs_register(
-        domain.domain, start, length, use == .readByPeers ? 1 : 0, use == .targetOfReads ? 1 : 0,
-        isRelaxed ? 1 : 0)
+        domain.domain, start, length, use == .readByPeers ? 1 : 0,
+        use == .readByPeers && domain.device.limits.hasWindows ? 1 : 0,
+        use == .targetOfReads ? 1 : 0, isRelaxed ? 1 : 0)
     else {
       throw Self.failure(errno, length: length, device: domain.device.name)
     }

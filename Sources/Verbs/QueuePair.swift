@@ -80,7 +80,7 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
 
   package let completions: CompletionQueue
   private let domain: ProtectionDomain
-  private let pair: UnsafeMutablePointer<ibv_qp>
+  let pair: UnsafeMutablePointer<ibv_qp>
 
   /// - Parameter requests: outstanding at once, at most.
   package init(
@@ -167,5 +167,5 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
     return (posted, BatonError(verb: "ibv_post_send", subject: subject, errno: -result))
   }
 
-  private var subject: String { "queue pair \(number) on \(domain.device.name)" }
+  var subject: String { "queue pair \(number) on \(domain.device.name)" }
 }

@@ -72,9 +72,18 @@ struct RemotePair {
       destination: destination)
   }
 
-  func grant(_ blocks: [BlockRange]) {
+  /// What data connections need.
+  var onTicket: ReadGrant { ReadGrant(ticket: ticket) }
+
+  /// Lets decode read these blocks.
+  func grant(_ blocks: [BlockRange]) -> ReadGrant {
+    let access = access(to: blocks, under: ticket)
+    return ReadGrant(ticket: ticket, windows: access.windows)
+  }
+
+  func access(to blocks: [BlockRange], under ticket: TicketID) -> TicketAccess {
     let blockBytes = source.geometry.blockBytes.rawValue
-    prefill.backend.grant(
+    return prefill.backend.grant(
       ticket,
       extents: blocks.map {
         RegionExtent(

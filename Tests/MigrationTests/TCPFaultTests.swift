@@ -21,12 +21,12 @@ struct TCPFaultTests {
       sources = try pair.source.allocate(blocks: blocks)
       targets = try pair.destination.allocate(blocks: blocks)
       (stamps, checksums) = pair.write(sources)
-      pair.grant(sources)
+      _ = pair.grant(sources)
     }
 
     func copy(_ migration: PoolMigration, cancellation: MigrationCancellation? = nil) throws {
       _ = try migration.copy(
-        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket,
+        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.onTicket,
         cancellation: cancellation)
       #expect(pair.holds(targets, of: sources))
     }

@@ -20,12 +20,12 @@ struct TCPMigrationTests {
     let sources = ranges((100, 1), (98, 1), (96, 1), (3, 40), (60, 30))
     let targets = ranges((1, 1), (3, 1), (50, 41), (5, 30))
     let (stamps, checksums) = pair.write(sources)
-    pair.grant(sources)
+    _ = pair.grant(sources)
     let migration = try await pair.connect()
     #expect(!migration.canBorrow && migration.transport == .tcp)
     let outcome = try migration.copy(
       sources, stamps: stamps, checksums: isVerified ? checksums : [], to: targets,
-      under: pair.ticket)
+      under: pair.onTicket)
     #expect(outcome.bytes == largeGeometry.blockBytes * 73)
     #expect(pair.holds(targets, of: sources))
     #expect(throws: BatonError.self) { try migration.borrow(sources, stamps: stamps) }
@@ -40,10 +40,10 @@ struct TCPMigrationTests {
     let sources = (all.indices.filter { $0 % 2 == 0 } + all.indices.filter { $0 % 2 == 1 })
       .map { BlockRange(first: all[$0], count: 1) }
     let (stamps, checksums) = pair.write(sources)
-    pair.grant(sources)
+    _ = pair.grant(sources)
     let migration = try await pair.connect()
     _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+      sources, stamps: stamps, checksums: checksums, to: targets, under: pair.onTicket)
     #expect(pair.holds(targets, of: sources))
   }
 
@@ -54,17 +54,17 @@ struct TCPMigrationTests {
     let targets = try pair.destination.allocate(blocks: 64)
     var (stamps, checksums) = pair.write(sources)
     checksums[37] ^= 1
-    pair.grant(sources)
+    _ = pair.grant(sources)
     let migration = try await pair.connect()
     let error = #expect(throws: BatonError.self) {
       try migration.copy(
-        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.onTicket)
     }
     #expect(error?.code == .checksumMismatch)
     #expect(error?.message.contains("number 37") == true)
     stamps.removeLast()
     #expect(throws: BatonError.self) {
-      try migration.copy(sources, stamps: stamps, to: targets, under: pair.ticket)
+      try migration.copy(sources, stamps: stamps, to: targets, under: pair.onTicket)
     }
   }
 
@@ -78,15 +78,15 @@ struct TCPMigrationTests {
     let targets = try pair.destination.allocate(blocks: 6)
     let (stamps, written) = pair.write(sources)
     var checksums = written
-    pair.grant(sources)
+    _ = pair.grant(sources)
     let migration = try await pair.connect()
     _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+      sources, stamps: stamps, checksums: checksums, to: targets, under: pair.onTicket)
     #expect(pair.holds(targets, of: sources))
     checksums[4] ^= 1 << 63
     let error = #expect(throws: BatonError.self) {
       try migration.copy(
-        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.ticket)
+        sources, stamps: stamps, checksums: checksums, to: targets, under: pair.onTicket)
     }
     #expect(error?.code == .checksumMismatch && error?.message.contains("number 4") == true)
   }
@@ -102,15 +102,16 @@ struct TCPMigrationTests {
     let migration = try await pair.connect()
     func code(_ ticket: TicketID?) -> ErrorCode? {
       let error = #expect(throws: BatonError.self) {
-        try migration.copy(sources, stamps: stamps, to: targets, under: ticket)
+        try migration.copy(
+          sources, stamps: stamps, to: targets, under: ticket.map { ReadGrant(ticket: $0) })
       }
       return error?.code
     }
     #expect(code(nil) == .invalidArgument)
     #expect(code(pair.ticket) == .leaseExpired)
-    pair.grant(sources)
+    _ = pair.grant(sources)
     #expect(code(.random()) == .leaseExpired)
-    _ = try migration.copy(sources, stamps: stamps, to: targets, under: pair.ticket)
+    _ = try migration.copy(sources, stamps: stamps, to: targets, under: pair.onTicket)
     let quiet = Signal()
     pair.prefill.backend.revoke(pair.ticket, readerIsDone: false) { quiet.set() }
     // The owner may not know yet that its last byte is out.
@@ -124,19 +125,19 @@ struct TCPMigrationTests {
     _ = try pair.source.allocate(blocks: 16)
     _ = try pair.destination.allocate(blocks: 16)
     let (stamps, _) = pair.write(ranges((0, 16)))
-    pair.grant(ranges((4, 2), (8, 2), (6, 1)))
+    _ = pair.grant(ranges((4, 2), (8, 2), (6, 1)))
     let migration = try await pair.connect()
     for wrong in [ranges((3, 1)), ranges((6, 3)), ranges((9, 2)), ranges((15, 1))] {
       let error = #expect(throws: BatonError.self) {
         try migration.copy(
           wrong, stamps: Array(stamps.prefix(wrong.blockCount)),
-          to: ranges((0, UInt32(wrong.blockCount))), under: pair.ticket)
+          to: ranges((0, UInt32(wrong.blockCount))), under: pair.onTicket)
       }
       #expect(error?.code == .invalidArgument)
     }
     let granted = ranges((4, 3), (8, 2))
     _ = try migration.copy(
-      granted, stamps: Array(stamps.prefix(5)), to: ranges((2, 5)), under: pair.ticket)
+      granted, stamps: Array(stamps.prefix(5)), to: ranges((2, 5)), under: pair.onTicket)
     #expect(pair.holds(ranges((2, 5)), of: granted))
   }
 
@@ -144,7 +145,7 @@ struct TCPMigrationTests {
   func inUse() async throws {
     let pair = try await RemotePair(blocks: 512, geometry: largeGeometry, lanes: 1)
     let sources = try pair.source.allocate(blocks: 512)
-    pair.grant(sources)
+    _ = pair.grant(sources)
     // A reader that asks for more than sockets hold, and reads nothing of it.
     let reader = try RawReader(port: pair.port, link: pair.link, salt: pair.endpoint.salt)
     try reader.ask(ticket: pair.ticket, offset: 0, length: 32 << 20)

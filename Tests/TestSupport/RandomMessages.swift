@@ -85,7 +85,7 @@ package struct RandomMessages {
     }
     return PrefillProgress(
       firstBlock: number32(), stamps: stamps, checksums: stamps.map { _ in next() },
-      completion: chance() ? done() : nil)
+      completion: chance() ? done() : nil, windows: list(0...3) { $0.window() })
   }
 
   private mutating func endpoints() -> [EndpointInfo] {
@@ -134,8 +134,16 @@ package struct RandomMessages {
       regions: list(0...2) { random in
         RDMAEndpoint.Region(
           key: RegionKey(random.number32()), length: ByteCount(random.number(0...1 << 46)),
-          address: random.next(), remoteKeys: random.list(0...3) { $0.number32() })
-      })
+          address: random.next())
+      },
+      proof: chance()
+        ? RDMAEndpoint.Proof(address: next(), remoteKeys: list(0...3) { $0.number32() }) : nil)
+  }
+
+  private mutating func window() -> RDMAWindow {
+    RDMAWindow(
+      region: RegionKey(number32()), offset: ByteCount(number(0...1 << 46)),
+      length: ByteCount(number(0...1 << 46)), remoteKeys: list(0...3) { $0.number32() })
   }
 
   private mutating func regions() -> [RegionInfo] {

@@ -29,6 +29,8 @@ package struct BatonMetrics: Sendable {
   package let migrationBytes: MetricVector<Counter>
   /// `baton_migration_overlap_ratio{transport}`.
   package let migrationOverlap: MetricVector<Histogram>
+  /// `baton_rdma_grants_total{protection}`.
+  package let rdmaGrants: MetricVector<Counter>
   /// `baton_kv_blocks{engine,state}`.
   package let kvBlocks: MetricVector<Gauge>
 
@@ -59,6 +61,12 @@ package struct BatonMetrics: Sendable {
       help: "Part of the time of a sequence's copies that passed while prefill was computing.",
       labelNames: ["transport"]
     ) { Histogram(bounds: Self.ratios) }
+    rdmaGrants = MetricVector(
+      name: "baton_rdma_grants_total",
+      help:
+        "Tickets whose blocks could be READ by RDMA, by what kept the rest of the pool from it.",
+      labelNames: ["protection"]
+    ) { Counter() }
     kvBlocks = MetricVector(
       name: "baton_kv_blocks", help: "KV blocks of an engine's pool by state.",
       labelNames: ["engine", "state"]
@@ -77,11 +85,17 @@ package struct BatonMetrics: Sendable {
     if let overlap { migrationOverlap.with(report.transport).observe(overlap) }
   }
 
+  /// Counts a ticket whose blocks can be READ by RDMA.
+  ///
+  /// - Parameter protection: what keeps the rest of the pool from being read: `windows`, or `pool`
+  ///   for nothing.
+  package func recordGrant(protection: String) { rdmaGrants.with(protection).add() }
+
   /// What has been counted so far; families without a sample are left out.
   package func collect() -> [MetricFamily] {
     let sources: [any MetricSource] = [
       requests, timeToFirstToken, migrations, migrationDuration, migrationBytes,
-      migrationOverlap, kvBlocks,
+      migrationOverlap, rdmaGrants, kvBlocks,
     ]
     return sources.map { $0.collect() }.filter { !$0.samples.isEmpty }
   }

@@ -74,8 +74,9 @@ package enum PoolOwner {
     }
     let remote = try EndpointText.decode(request.endpoint, as: .linkOpen)
     try await backend.connect(link: link, remote: remote)
+    let endpoint = try backend.endpointInfo(link: link)
     let blockBytes = options.blockBytes.rawValue
-    backend.grant(
+    let access = backend.grant(
       PoolRequest.ticket,
       extents: ranges.map { range in
         RegionExtent(
@@ -89,7 +90,7 @@ package enum PoolOwner {
         blocks: ranges.flatMap(\.blocks).map(pool.address), blockBytes: blockBytes)
     let answer = PoolAnswer(
       ranges: ranges, stamps: stamps, checksums: checksums,
-      endpoint: try backend.endpointInfo(link: link),
+      endpoint: endpoint, windows: access.windows,
       streamPort: stream?.port, pages: pool.pages.name)
     return (pool, backend, stream, answer)
   }

@@ -29,6 +29,8 @@ struct PoolAnswer: Codable {
   let checksums: [UInt64]
   /// The owner's end of the link: a `LinkOpened` in hexadecimal.
   let link: String
+  /// What the reader needs for RDMA: a `PrefillProgress` with windows only, in hexadecimal.
+  let access: String
   /// Of the owner.
   let processID: Int32
   /// Where a bare stream of the same blocks can be had; nil where none is wanted.
@@ -38,12 +40,16 @@ struct PoolAnswer: Codable {
 
   init(
     ranges: [BlockRange], stamps: [UInt64], checksums: [UInt64], endpoint: EndpointInfo,
-    streamPort: UInt16?, pages: String
+    windows: [RDMAWindow], streamPort: UInt16?, pages: String
   ) {
     blocks = ranges.map { [$0.first.rawValue, $0.count] }
     self.stamps = stamps
     self.checksums = checksums
     link = EndpointText.encode(.linkOpened(LinkOpened(endpoints: [endpoint])))
+    access = EndpointText.encode(
+      .prefillProgress(
+        PrefillProgress(
+          firstBlock: 0, stamps: [], checksums: [], completion: nil, windows: windows)))
     processID = ProcessInfo.processInfo.processIdentifier
     self.streamPort = streamPort
     self.pages = pages
@@ -58,6 +64,17 @@ struct PoolAnswer: Codable {
 enum EndpointText {
   static func encode(_ message: Message) -> String {
     Hexadecimal.string(MessageCodec.payload(of: message))
+  }
+
+  /// The windows of a `PrefillProgress`.
+  static func windows(_ text: String) throws(BatonError) -> [RDMAWindow] {
+    let payload = Hexadecimal.bytes(text) ?? []
+    let type = MessageType.prefillProgress
+    guard
+      case .prefillProgress(let progress) = try MessageCodec.decode(
+        type: type.rawValue, payload: payload.span)
+    else { throw BatonError(.protocolViolation, "windows are expected") }
+    return progress.windows
   }
 
   /// The one endpoint of a `LinkOpen` or `LinkOpened`.

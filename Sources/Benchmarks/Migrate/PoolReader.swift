@@ -15,6 +15,7 @@ struct PoolReader: Sendable {
   private let targets: [BlockRange]
   private let sources: [BlockRange]
   private let stamps: [UInt64]
+  private let grant: ReadGrant
   /// Empty where they are not checked.
   private let checksums: [UInt64]
   private let pages: String
@@ -59,6 +60,8 @@ struct PoolReader: Sendable {
     sources = answer.ranges
     stamps = answer.stamps
     checksums = answer.checksums
+    grant = ReadGrant(
+      ticket: PoolRequest.ticket, windows: try EndpointText.windows(answer.access))
     destination = end.destination
     backend = end.backend
     owner = answer.processID
@@ -161,7 +164,7 @@ struct PoolReader: Sendable {
 
   private func copy() throws(BatonError) {
     _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets, under: PoolRequest.ticket)
+      sources, stamps: stamps, checksums: checksums, to: targets, under: grant)
   }
 
   // MARK: The limit

@@ -46,10 +46,13 @@ typedef struct cverbs_limits {
 
 int cverbs_query_limits(struct ibv_context *_Nonnull context, cverbs_limits *_Nonnull result);
 
-/* ibv_reg_mr is a macro. `is_remote`: peers may read it; `is_local`: the device may write it. */
+/*
+ * ibv_reg_mr is a macro. `is_remote`: peers may read it; `has_windows`: windows may be bound to
+ * parts of it; `is_local`: the device may write it.
+ */
 struct ibv_mr *_Nullable cverbs_register(struct ibv_pd *_Nonnull domain, void *_Nonnull address,
-                                         size_t length, int is_remote, int is_local,
-                                         int is_relaxed);
+                                         size_t length, int is_remote, int has_windows,
+                                         int is_local, int is_relaxed);
 
 /* How many bytes the process may pin, RLIMIT_MEMLOCK (getrlimit(2)); UINT64_MAX for any number. */
 uint64_t cverbs_pinned_limit(void);
@@ -106,6 +109,26 @@ typedef struct cverbs_read {
  */
 int cverbs_post_reads(struct ibv_qp *_Nonnull pair, const cverbs_read *_Nonnull reads,
                       size_t count, size_t *_Nonnull posted);
+
+/* A memory window of type 2 is bound to a part of `region` or, without one, invalidated. */
+typedef struct cverbs_window_change {
+    struct ibv_mw *_Nonnull window;
+    struct ibv_mr *_Nullable region;
+    uint64_t address;
+    uint64_t length;
+} cverbs_window_change;
+
+struct ibv_mw *_Nullable cverbs_create_window(struct ibv_pd *_Nonnull domain);
+int cverbs_destroy_window(struct ibv_mw *_Nonnull window);
+
+/*
+ * Posts changes with one doorbell, CVERBS_CHAIN at most; the last has a completion with `id`, as
+ * has any that fails. A window that is bound has the next remote key from then on. After an error
+ * some may have been posted.
+ */
+int cverbs_post_window_changes(struct ibv_qp *_Nonnull pair,
+                               const cverbs_window_change *_Nonnull changes, size_t count,
+                               uint64_t id);
 
 typedef struct cverbs_completion {
     uint64_t id;

@@ -136,6 +136,15 @@ enum Field {
     return Int(number)
   }
 
+  /// Bytes of a region, or up to them.
+  static func regionBytes(_ number: UInt64, _ name: StaticString) throws(BatonError) -> ByteCount {
+    guard number <= UInt64(WireLimits.maximumRegionBytes) else {
+      throw BatonError(
+        .invalidArgument, "\(name) is \(number), \(WireLimits.maximumRegionBytes) are allowed")
+    }
+    return ByteCount(Int(number))
+  }
+
   static func engine(
     _ text: UnsafeMutablePointer<CChar>?, _ name: StaticString
   ) throws(BatonError) -> EngineID {

@@ -28,13 +28,9 @@ extension RegionInfo: @unsafe WireConvertible {
   }
 
   init(wire: UnsafeMutablePointer<Baton__V1__RegionInfo>) throws(BatonError) {
-    let length = unsafe wire.pointee.length
-    guard length <= UInt64(WireLimits.maximumRegionBytes) else {
-      throw BatonError(
-        .invalidArgument,
-        "RegionInfo.length is \(length), \(WireLimits.maximumRegionBytes) are allowed")
-    }
-    self.init(key: RegionKey(unsafe wire.pointee.key), length: ByteCount(Int(length)))
+    self.init(
+      key: RegionKey(unsafe wire.pointee.key),
+      length: try unsafe Field.regionBytes(wire.pointee.length, "RegionInfo.length"))
   }
 }
 
@@ -163,6 +159,7 @@ extension PrefillProgress: @unsafe WireConvertible {
     unsafe wire.pointee.first_stamp = list.first
     unsafe (wire.pointee.n_stamp_runs, wire.pointee.stamp_runs) = arena.array(list.runs)
     unsafe (wire.pointee.n_stamp_jumps, wire.pointee.stamp_jumps) = arena.array(list.jumps)
+    unsafe (wire.pointee.n_windows, wire.pointee.windows) = arena.list(windows)
     return unsafe wire
   }
 
@@ -178,6 +175,9 @@ extension PrefillProgress: @unsafe WireConvertible {
         start: wire.pointee.stamp_jumps, count: wire.pointee.n_stamp_jumps))
     self.init(
       firstBlock: unsafe wire.pointee.first_block, stamps: stamps, checksums: checksums,
-      completion: try unsafe Field.optionalMessage(wire.pointee.completion))
+      completion: try unsafe Field.optionalMessage(wire.pointee.completion),
+      windows: try unsafe Field.list(
+        wire.pointee.n_windows, wire.pointee.windows, "PrefillProgress.windows",
+        maximum: WireLimits.maximumRDMAWindows))
   }
 }

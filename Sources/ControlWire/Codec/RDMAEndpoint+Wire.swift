@@ -79,23 +79,52 @@ extension RDMAEndpoint.Region: @unsafe WireConvertible {
     unsafe wire.pointee.key = key.rawValue
     unsafe wire.pointee.length = UInt64(length.rawValue)
     unsafe wire.pointee.address = address
-    unsafe (wire.pointee.n_remote_keys, wire.pointee.remote_keys) = arena.array(remoteKeys)
     return unsafe wire
   }
 
   init(wire: UnsafeMutablePointer<Baton__V1__RDMARegion>) throws(BatonError) {
-    let length = unsafe wire.pointee.length
-    guard length <= UInt64(WireLimits.maximumRegionBytes) else {
-      throw BatonError(
-        .invalidArgument,
-        "RDMARegion.length is \(length), \(WireLimits.maximumRegionBytes) are allowed")
-    }
     self.init(
-      key: RegionKey(unsafe wire.pointee.key), length: ByteCount(Int(length)),
+      key: RegionKey(unsafe wire.pointee.key),
+      length: try unsafe Field.regionBytes(wire.pointee.length, "RDMARegion.length"),
+      address: unsafe wire.pointee.address)
+  }
+}
+
+extension RDMAEndpoint.Proof: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__RDMAProof> {
+    let wire = unsafe arena.make(baton__v1__rdmaproof__init)
+    unsafe wire.pointee.address = address
+    unsafe (wire.pointee.n_remote_keys, wire.pointee.remote_keys) = arena.array(remoteKeys)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__RDMAProof>) throws(BatonError) {
+    self.init(
       address: unsafe wire.pointee.address,
       remoteKeys: try unsafe Field.numbers(
-        wire.pointee.n_remote_keys, wire.pointee.remote_keys, "RDMARegion.remote_keys",
+        wire.pointee.n_remote_keys, wire.pointee.remote_keys, "RDMAProof.remote_keys",
         maximum: WireLimits.maximumRDMAPorts))
+  }
+}
+
+extension RDMAWindow: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__RDMAWindow> {
+    let wire = unsafe arena.make(baton__v1__rdmawindow__init)
+    unsafe wire.pointee.region = region.rawValue
+    unsafe wire.pointee.offset = UInt64(offset.rawValue)
+    unsafe wire.pointee.length = UInt64(length.rawValue)
+    unsafe (wire.pointee.n_remote_keys, wire.pointee.remote_keys) = arena.array(remoteKeys)
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__RDMAWindow>) throws(BatonError) {
+    self.init(
+      region: RegionKey(unsafe wire.pointee.region),
+      offset: try unsafe Field.regionBytes(wire.pointee.offset, "RDMAWindow.offset"),
+      length: try unsafe Field.regionBytes(wire.pointee.length, "RDMAWindow.length"),
+      remoteKeys: try unsafe Field.numbers(
+        wire.pointee.n_remote_keys, wire.pointee.remote_keys, "RDMAWindow.remote_keys",
+        maximum: WireLimits.maximumRDMALanes))
   }
 }
 
@@ -105,6 +134,7 @@ extension RDMAEndpoint: @unsafe WireConvertible {
     unsafe (wire.pointee.n_ports, wire.pointee.ports) = arena.list(ports)
     unsafe (wire.pointee.n_lanes, wire.pointee.lanes) = arena.list(lanes)
     unsafe (wire.pointee.n_regions, wire.pointee.regions) = arena.list(regions)
+    unsafe wire.pointee.proof = proof?.wire(in: arena)
     return unsafe wire
   }
 
@@ -118,6 +148,7 @@ extension RDMAEndpoint: @unsafe WireConvertible {
         maximum: WireLimits.maximumRDMALanes),
       regions: try unsafe Field.list(
         wire.pointee.n_regions, wire.pointee.regions, "RDMAEndpoint.regions",
-        maximum: WireLimits.maximumRegions))
+        maximum: WireLimits.maximumRegions),
+      proof: try unsafe Field.optionalMessage(wire.pointee.proof))
   }
 }

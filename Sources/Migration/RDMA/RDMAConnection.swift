@@ -25,8 +25,8 @@ final class RDMAConnection: TransportConnection {
   /// Held while a plan is read: completions are those of one. Its value is that read's number.
   private let reading = Mutex<UInt64>(0)
 
-  /// The queue pairs are connected; the first bytes of the peer's memory are read over each of
-  /// them, which proves that it can be reached. Blocks, for a bounded time.
+  /// The queue pairs are connected; some bytes of the peer's are read over each of them, which
+  /// proves that it can be reached. Blocks, for a bounded time.
   ///
   /// Throws `invalidArgument` for regions that cannot be, and what the first READ fails with.
   init(
@@ -35,7 +35,7 @@ final class RDMAConnection: TransportConnection {
   ) throws(BatonError) {
     var sources: [RegionKey: RDMAEndpoint.Region] = [:]
     for region in endpoint.regions {
-      guard region.remoteKeys.count == endpoint.ports.count, region.length > .zero,
+      guard region.length > .zero,
         region.address <= UInt64.max - UInt64(region.length.rawValue),
         sources.updateValue(region, forKey: region.key) == nil,
         sources.count <= MigrationLimits.maximumRegions
@@ -53,29 +53,45 @@ final class RDMAConnection: TransportConnection {
     used = zip(lanes.lanes, endpoint.lanes).prefix(count).map { lane, theirs in
       Lane(pair: lane, port: lanes.hardware.ports[lane.port], peerPort: theirs.port)
     }
-    if let region = endpoint.regions.first {
-      do throws(BatonError) {
-        try prove(with: region)
-      } catch {
-        lanes.fail()
-        throw error
+    do throws(BatonError) {
+      guard let proof = endpoint.proof, proof.remoteKeys.count == endpoint.ports.count else {
+        throw BatonError(.invalidArgument, "\(peer.engine) offers no bytes to try its lanes with")
       }
+      try prove(with: proof)
+    } catch {
+      lanes.fail()
+      throw error
     }
   }
 
   func read(
-    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation?
+    _ plan: MigrationPlan, under grant: ReadGrant?, cancellation: MigrationCancellation?
   ) -> ReadResult {
-    reading.withLock { number in
+    let windows = grant?.windows ?? []
+    guard windows.allSatisfy({ $0.remoteKeys.count == used.count }) else {
+      return .failed(
+        BatonError(
+          .protocolViolation, "\(peer.engine) tells windows for other than \(used.count) lanes"),
+        missing: plan)
+    }
+    return reading.withLock { number in
       guard !isBroken.load(ordering: .relaxed) else {
         return .failed(
           BatonError(.unavailable, "the queue pairs to \(peer.engine) have failed"), missing: plan)
       }
       number += 1
-      var transfer = RDMATransfer(
-        plan, number: number, lanes: used, bytesInFlight: MigrationLimits.rdmaPieceBytes)
+      var transfer: RDMATransfer
       do throws(BatonError) {
-        try run(&transfer, plan, cancellation: cancellation)
+        transfer = try RDMATransfer(
+          plan,
+          from: RDMASources(
+            regions: sources, windows: windows, targets: targets, lanes: used),
+          number: number, lanes: used.count)
+      } catch {
+        return .failed(error, missing: plan)
+      }
+      do throws(BatonError) {
+        try run(&transfer, cancellation: cancellation)
       } catch {
         // Nobody may use the targets before the device has let go of them.
         isBroken.store(true, ordering: .relaxed)
@@ -99,7 +115,7 @@ final class RDMAConnection: TransportConnection {
   // MARK: Reading
 
   private func run(
-    _ transfer: inout RDMATransfer, _ plan: MigrationPlan, cancellation: MigrationCancellation?
+    _ transfer: inout RDMATransfer, cancellation: MigrationCancellation?
   ) throws(BatonError) {
     var lastProgress = ContinuousClock.now
     while true {
@@ -127,7 +143,7 @@ final class RDMAConnection: TransportConnection {
 
   private func post(_ transfer: inout RDMATransfer) throws(BatonError) {
     for place in used.indices {
-      while let chain = try transfer.nextChain(on: place, source: source, target: target) {
+      while let chain = transfer.nextChain(on: place) {
         let (posted, error) = used[place].pair.pair.post(chain[...])
         transfer.note(posted: posted, of: chain.count, on: place)
         if let error { throw error }
@@ -176,31 +192,17 @@ final class RDMAConnection: TransportConnection {
     }
   }
 
-  private func source(
-    _ key: RegionKey, lane: Int
-  ) -> (address: UInt64, key: UInt32)? {
-    guard let region = sources[key] else { return nil }
-    return (region.address, region.remoteKeys[used[lane].peerPort])
-  }
-
-  private func target(_ address: UInt, length: Int, lane: Int) -> UInt32? {
-    targets.first {
-      $0.address <= address && address + UInt(length) <= $0.address + UInt($0.length)
-    }?.localKey(on: used[lane].port)
-  }
-
   // MARK: Proving
 
-  private func prove(with region: RDMAEndpoint.Region) throws(BatonError) {
-    let memory = ScratchMemory(byteCount: MigrationLimits.proofBytes)
-    let length = min(MigrationLimits.proofBytes, region.length.rawValue)
+  private func prove(with proof: RDMAEndpoint.Proof) throws(BatonError) {
+    let length = RDMAEndpoint.Proof.byteCount
+    let memory = ScratchMemory(byteCount: length)
     for lane in used {
       let target = try RegisteredMemory(
-        lane.port.domain, address: memory.address, length: MigrationLimits.proofBytes,
-        use: .targetOfReads)
+        lane.port.domain, address: memory.address, length: length, use: .targetOfReads)
       let read = QueuePair.Read(
-        id: 0, localAddress: memory.address, remoteAddress: region.address, length: length,
-        localKey: target.localKey, remoteKey: region.remoteKeys[lane.peerPort], isSignalled: true)
+        id: 0, localAddress: memory.address, remoteAddress: proof.address, length: length,
+        localKey: target.localKey, remoteKey: proof.remoteKeys[lane.peerPort], isSignalled: true)
       let (_, error) = lane.pair.pair.post([read])
       if let error { throw error }
       let end = ContinuousClock.now + .milliseconds(Int(MigrationLimits.proofMilliseconds))
@@ -215,7 +217,7 @@ final class RDMAConnection: TransportConnection {
         }
       }
       if let status, status != 0 {
-        throw BatonError(completion: status, subject: "the first bytes of \(peer.engine)")
+        throw BatonError(completion: status, subject: "some bytes of \(peer.engine)")
       }
     }
   }

@@ -90,6 +90,20 @@ final class RDMARegistration: Sendable {
     self.devices = devices
   }
 
+  /// Whether the bytes from `address` on are this region's.
+  func contains(_ address: UInt, _ length: Int) -> Bool {
+    self.address <= address && address + UInt(length) <= self.address + UInt(self.length)
+  }
+
+  /// What binds a window to a part of the region.
+  func binding(
+    of window: MemoryWindow, to extent: RegionExtent, on port: RDMAHardware.Port
+  ) -> MemoryWindow.Change? {
+    devices.first { $0.device == port.device.name }.map {
+      .bind(window, to: $0.memory, offset: extent.offset, length: extent.length)
+    }
+  }
+
   func localKey(on port: RDMAHardware.Port) -> UInt32 {
     devices.first { $0.device == port.device.name }?.memory.localKey ?? 0
   }

@@ -30,7 +30,7 @@ final class RDMALanes: Sendable {
   ///   - peerReads: whether the other side reads this one's memory; else this one reads.
   init(hardware: RDMAHardware, count: Int, peerReads: Bool) throws(BatonError) {
     self.hardware = hardware
-    let requests = peerReads ? 1 : MigrationLimits.rdmaRequests
+    let requests = peerReads ? 2 * MigrationLimits.rdmaWindows : MigrationLimits.rdmaRequests
     var completions: [CompletionQueue] = []
     var lanes: [Lane] = []
     for place in 0..<count {

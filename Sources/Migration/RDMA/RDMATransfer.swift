@@ -16,6 +16,9 @@ struct RDMATransfer {
   private let plan: MigrationPlan
   private let number: UInt64
   private let pieces: [MigrationPlan.Read]
+  private let sources: RDMASources
+  /// Of each piece.
+  private let places: [RDMASources.Place]
   private var lanes: [LaneState]
   private var next = 0
   private var isDone: [Bool]
@@ -25,18 +28,21 @@ struct RDMATransfer {
 
   /// - Parameters:
   ///   - number: tells this read's completions from those of others.
-  ///   - bytesInFlight: of one piece at most, but for a block that is longer.
+  ///
+  /// Throws as `RDMASources.place` does; nothing has been read then.
   init(
-    _ plan: MigrationPlan, number: UInt64, lanes: [RDMAConnection.Lane], bytesInFlight: Int
-  ) {
+    _ plan: MigrationPlan, from sources: RDMASources, number: UInt64, lanes: Int
+  ) throws(BatonError) {
     self.plan = plan
     self.number = number
     // Small plans are cut so that every lane has some pieces at once.
-    let share = plan.bytes.rawValue / (lanes.count * MigrationLimits.rdmaPiecesPerLane)
+    let share = plan.bytes.rawValue / (lanes * MigrationLimits.rdmaPiecesPerLane)
     pieces = plan.pieces(
-      of: min(bytesInFlight, max(MigrationLimits.rdmaSmallestPieceBytes, share)))
+      of: min(MigrationLimits.rdmaPieceBytes, max(MigrationLimits.rdmaSmallestPieceBytes, share)))
     isDone = Array(repeating: false, count: pieces.count)
-    self.lanes = lanes.map { _ in LaneState() }
+    self.lanes = Array(repeating: LaneState(), count: lanes)
+    self.sources = sources
+    places = try pieces.map { (piece) throws(BatonError) in try sources.place(of: piece) }
   }
 
   /// Nothing is outstanding and nothing is to come.
@@ -48,12 +54,7 @@ struct RDMATransfer {
   mutating func stop() { isStopped = true }
 
   /// The READs that a lane is given next; nil if it has enough, or there are none.
-  ///
-  /// Throws `invalidArgument` for a piece outside the registered memory.
-  mutating func nextChain(
-    on lane: Int, source: (RegionKey, Int) -> (address: UInt64, key: UInt32)?,
-    target: (UInt, Int, Int) -> UInt32?
-  ) throws(BatonError) -> [QueuePair.Read]? {
+  func nextChain(on lane: Int) -> [QueuePair.Read]? {
     let room = MigrationLimits.rdmaRequests - lanes[lane].outstanding
     // Of what is left each lane takes its share, so that none is idle at the end.
     let left = (pieces.count - next + lanes.count - 1) / lanes.count
@@ -64,17 +65,13 @@ struct RDMATransfer {
     chain.reserveCapacity(count)
     for place in 0..<count {
       let piece = pieces[next + place]
-      guard let (address, remoteKey) = source(piece.region, lane),
-        let localKey = target(piece.targetAddress, piece.length, lane)
-      else {
-        throw BatonError(.invalidArgument, "region \(piece.region) is not registered for READs")
-      }
+      let keys = sources.keys(of: places[next + place], lane: lane)
       let sequence = lanes[lane].posted.count + place
       chain.append(
         QueuePair.Read(
           id: number << 40 | UInt64(lane) << 32 | UInt64(sequence),
-          localAddress: piece.targetAddress, remoteAddress: address + UInt64(piece.sourceOffset),
-          length: piece.length, localKey: localKey, remoteKey: remoteKey,
+          localAddress: piece.targetAddress, remoteAddress: places[next + place].address,
+          length: piece.length, localKey: keys.local, remoteKey: keys.remote,
           isSignalled: place == count - 1 || place % MigrationLimits.rdmaSignalEvery == 0))
     }
     return chain

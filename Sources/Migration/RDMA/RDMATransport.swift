@@ -5,35 +5,35 @@ import Verbs
 
 /// Reads a peer's memory by RDMA READ over reliable connections (InfiniBand or RoCE).
 ///
-/// The decode side reads; prefill's processor has no part in it. Its pool is registered as a whole,
-/// so a peer that has a link can read all of it, as on one node. A ticket's blocks are given back
-/// when decode has said that it is done with them; where it does not, when the queue pairs of its
-/// links are in ERR, after which no READ over them is answered.
+/// The decode side reads; prefill's processor has no part in it. What a ticket lists can be read
+/// while it is lent: see `RDMALender`. Its blocks are given back once it has been taken back; where
+/// decode has not said that it is done with them, that is after a moment in which it may.
 final class RDMATransport: Transport {
   private struct Link: Sendable {
-    /// This side's queue pairs; nil until the link is offered or admitted.
+    /// The reader's queue pairs; nil until the link is offered, and when it is connected.
     var lanes: RDMALanes?
+    /// The reader's targets.
+    var regions: [MemoryRegion] = []
+    /// The owner's side; nil until the reader is admitted.
+    var lender: RDMALender?
     /// The owner's answer, made when the reader was admitted.
     var answer: [RDMAEndpoint.Lane] = []
-    var regions: [MemoryRegion] = []
-    var tickets: Set<TicketID> = []
-  }
-
-  private struct Waiting: Sendable {
-    let links: Set<LinkID>
-    let whenQuiet: @Sendable () -> Void
+    /// The owner's regions; none until the link is offered.
+    var sources: [RegionKey: RDMARegistration] = [:]
   }
 
   private struct State: Sendable {
     var links: [LinkID: Link] = [:]
     /// Tickets that were taken back while the reader may still read.
-    var waiting: [TicketID: Waiting] = [:]
+    var waiting: [TicketID: @Sendable () -> Void] = [:]
   }
 
   let kind = TransportKind.rdma
   private let hardware: RDMAHardware
   private let options: MigrationOptions
   private let state = Mutex(State())
+  /// What peers READ to see whether they reach this engine.
+  private let proof = ScratchMemory(byteCount: RDMAEndpoint.Proof.byteCount)
   /// By where the memory lies and how it is used. Held while memory is pinned, so that this happens
   /// once.
   private let registrations = Mutex<[String: RDMARegistration]>([:])
@@ -65,7 +65,10 @@ final class RDMATransport: Transport {
       let kind = port.port.isEthernet ? "RoCE" : "InfiniBand"
       return "\(port.device.name) port \(port.port.number) (\(kind))"
     }
-    return "rdma: \(ports.joined(separator: ", ")); peers with a link may read the whole pool"
+    let protection =
+      hardware.ports.allSatisfy(\.device.limits.hasWindows)
+      ? "memory windows" : "no memory windows: peers with a ticket may read the whole pool"
+    return "rdma: \(ports.joined(separator: ", ")); \(protection)"
   }
 
   /// The region's registration, made the first time.
@@ -96,21 +99,31 @@ final class RDMATransport: Transport {
         state.links[link]?.lanes = lanes
         state.links[link]?.regions = regions
       }
-      info.rdma = RDMAEndpoint(ports: ports, lanes: lanes.info(peerReads: false), regions: [])
+      info.rdma = RDMAEndpoint(ports: ports, lanes: lanes.info(peerReads: false))
       return
     }
     let answer = state.withLock { $0.links[link]?.answer ?? [] }
     guard !answer.isEmpty else { return }
-    var offered: [RDMAEndpoint.Region] = []
+    var sources: [RegionKey: RDMARegistration] = [:]
     for region in shared {
       guard let address = region.sourceAddress else { continue }
-      let memory = try registration(of: region, address: address, use: .readByPeers)
-      offered.append(
-        RDMAEndpoint.Region(
-          key: region.key, length: region.length, address: UInt64(address),
-          remoteKeys: hardware.ports.map(memory.remoteKey)))
+      sources[region.key] = try registration(of: region, address: address, use: .readByPeers)
     }
-    info.rdma = RDMAEndpoint(ports: ports, lanes: answer, regions: offered)
+    let proven = try registration(
+      of: MemoryRegion(
+        key: RegionKey(0), length: ByteCount(RDMAEndpoint.Proof.byteCount), address: nil,
+        sharing: .memory(address: proof.address), owner: proof),
+      address: proof.address, use: .readByPeers)
+    state.withLock { [sources] in $0.links[link]?.sources = sources }
+    info.rdma = RDMAEndpoint(
+      ports: ports, lanes: answer,
+      regions: shared.compactMap { region in
+        region.sourceAddress.map {
+          RDMAEndpoint.Region(key: region.key, length: region.length, address: UInt64($0))
+        }
+      },
+      proof: RDMAEndpoint.Proof(
+        address: UInt64(proof.address), remoteKeys: hardware.ports.map(proven.remoteKey)))
   }
 
   func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError) {
@@ -137,7 +150,7 @@ final class RDMATransport: Transport {
       answer[place].peerGID = pair?.peer ?? 0
     }
     state.withLock { state in
-      state.links[link]?.lanes = lanes
+      state.links[link]?.lender = RDMALender(lanes: lanes)
       state.links[link]?.answer = answer
     }
   }
@@ -214,67 +227,58 @@ final class RDMATransport: Transport {
 
   // MARK: Lending
 
-  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {
-    state.withLock { state in
-      if state.links[link]?.lanes != nil { _ = state.links[link]?.tickets.insert(ticket) }
+  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) -> TicketAccess {
+    let (lender, sources) = state.withLock { state in
+      (state.links[link]?.lender, state.links[link]?.sources ?? [:])
     }
+    return lender?.lend(ticket, extents: extents, sources: sources) ?? TicketAccess()
   }
 
   func revoke(
     _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void
   ) {
-    let mayRead = state.withLock { state in
-      let links = Set(state.links.filter { $0.value.tickets.contains(ticket) }.keys)
-      guard !readerIsDone, !links.isEmpty else {
-        for link in links { state.links[link]?.tickets.remove(ticket) }
-        return false
-      }
-      state.waiting[ticket] = Waiting(links: links, whenQuiet: whenQuiet)
-      return true
+    guard !readerIsDone, lenders.contains(where: { $0.isLent(ticket) }) else {
+      takeBack(ticket, readerIsDone: true)
+      return whenQuiet()
     }
-    guard mayRead else { return whenQuiet() }
-    // A reader that was told to stop says so in a moment, and its link goes on.
+    state.withLock { $0.waiting[ticket] = whenQuiet }
+    // A reader that was told to stop says so in a moment, and its queue pairs do not fail.
     Task {
       try? await Task.sleep(for: .milliseconds(MigrationLimits.readerGraceMilliseconds))
-      stopReading(ticket)
+      end(ticket, readerIsDone: false)
     }
   }
 
-  func readerIsDone(_ ticket: TicketID) {
-    let waiting = state.withLock { state in
-      for link in state.links.keys { state.links[link]?.tickets.remove(ticket) }
-      return state.waiting.removeValue(forKey: ticket)
-    }
-    waiting?.whenQuiet()
+  func readerIsDone(_ ticket: TicketID) { end(ticket, readerIsDone: true) }
+
+  /// Takes a ticket back, and tells who waits for that.
+  private func end(_ ticket: TicketID, readerIsDone: Bool) {
+    takeBack(ticket, readerIsDone: readerIsDone)
+    let whenQuiet = state.withLock { $0.waiting.removeValue(forKey: ticket) }
+    whenQuiet?()
   }
 
-  /// Ends the links over which a ticket can be read.
-  private func stopReading(_ ticket: TicketID) {
-    let lanes = state.withLock { state in
-      state.waiting[ticket]?.links.compactMap { state.links[$0]?.lanes } ?? []
-    }
-    for each in lanes { each.fail() }
-    readerIsDone(ticket)
+  private func takeBack(_ ticket: TicketID, readerIsDone: Bool) {
+    for lender in lenders { lender.takeBack(ticket, readerIsDone: readerIsDone) }
   }
+
+  private var lenders: [RDMALender] { state.withLock { $0.links.values.compactMap(\.lender) } }
 
   func withdraw(link: LinkID) { end(link, isOver: false) }
 
   func end(link: LinkID) { end(link, isOver: true) }
 
   private func end(_ link: LinkID, isOver: Bool) {
-    let (lanes, tickets) = state.withLock { state in
+    let old = state.withLock { state in
       let old = state.links[link]
       state.links[link] = isOver || old == nil ? nil : Link()
-      return (old?.lanes, old?.tickets ?? [])
+      return old
     }
-    guard let lanes else { return }
-    lanes.fail()
-    // Over this link nothing is read any more; others may have the ticket, too.
-    for ticket in tickets {
-      let isOpen = state.withLock { state in
-        state.links.contains { $0.value.tickets.contains(ticket) }
-      }
-      if !isOpen { readerIsDone(ticket) }
+    old?.lanes?.fail()
+    // Over this link nothing is read any more; others may have its tickets, too.
+    for ticket in old?.lender?.close() ?? [] where !lenders.contains(where: { $0.isLent(ticket) }) {
+      let whenQuiet = state.withLock { $0.waiting.removeValue(forKey: ticket) }
+      whenQuiet?()
     }
   }
 

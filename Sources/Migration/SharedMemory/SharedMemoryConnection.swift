@@ -22,7 +22,7 @@ struct SharedMemoryConnection: TransportConnection {
   }
 
   func read(
-    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation?
+    _ plan: MigrationPlan, under grant: ReadGrant?, cancellation: MigrationCancellation?
   ) -> ReadResult {
     do throws(BatonError) {
       let mismatch = try MemoryCopy.copy(plan) { (key) throws(BatonError) in

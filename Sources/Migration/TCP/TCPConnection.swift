@@ -32,9 +32,9 @@ final class TCPConnection: TransportConnection {
   }
 
   func read(
-    _ plan: MigrationPlan, under ticket: TicketID?, cancellation: MigrationCancellation?
+    _ plan: MigrationPlan, under grant: ReadGrant?, cancellation: MigrationCancellation?
   ) -> ReadResult {
-    guard let ticket else {
+    guard let ticket = grant?.ticket else {
       return .failed(
         BatonError(.invalidArgument, "data connections bring what a ticket grants; there is none"),
         missing: plan)

@@ -50,8 +50,9 @@ final class TCPTransport: Transport {
       options: options)
   }
 
-  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) {
+  func grant(_ ticket: TicketID, extents: [RegionExtent], link: LinkID) -> TicketAccess {
     grants.grant(ticket, extents: extents, link: link)
+    return TicketAccess()
   }
 
   func revoke(

@@ -187,6 +187,51 @@ void   baton__v1__rdmaendpoint__free_unpacked
   assert(message->base.descriptor == &baton__v1__rdmaendpoint__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__rdmaproof__init
+                     (Baton__V1__RDMAProof         *message)
+{
+  static const Baton__V1__RDMAProof init_value = BATON__V1__RDMAPROOF__INIT;
+  *message = init_value;
+}
+size_t baton__v1__rdmaproof__get_packed_size
+                     (const Baton__V1__RDMAProof *message)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaproof__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__rdmaproof__pack
+                     (const Baton__V1__RDMAProof *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaproof__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__rdmaproof__pack_to_buffer
+                     (const Baton__V1__RDMAProof *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__rdmaproof__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__RDMAProof *
+       baton__v1__rdmaproof__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__RDMAProof *)
+     protobuf_c_message_unpack (&baton__v1__rdmaproof__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__rdmaproof__free_unpacked
+                     (Baton__V1__RDMAProof *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__rdmaproof__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__rdmaport__init
                      (Baton__V1__RDMAPort         *message)
 {
@@ -365,6 +410,51 @@ void   baton__v1__rdmaregion__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &baton__v1__rdmaregion__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   baton__v1__rdmawindow__init
+                     (Baton__V1__RDMAWindow         *message)
+{
+  static const Baton__V1__RDMAWindow init_value = BATON__V1__RDMAWINDOW__INIT;
+  *message = init_value;
+}
+size_t baton__v1__rdmawindow__get_packed_size
+                     (const Baton__V1__RDMAWindow *message)
+{
+  assert(message->base.descriptor == &baton__v1__rdmawindow__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__rdmawindow__pack
+                     (const Baton__V1__RDMAWindow *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__rdmawindow__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__rdmawindow__pack_to_buffer
+                     (const Baton__V1__RDMAWindow *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__rdmawindow__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__RDMAWindow *
+       baton__v1__rdmawindow__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__RDMAWindow *)
+     protobuf_c_message_unpack (&baton__v1__rdmawindow__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__rdmawindow__free_unpacked
+                     (Baton__V1__RDMAWindow *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__rdmawindow__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   baton__v1__shared_memory_endpoint__init
@@ -938,7 +1028,7 @@ const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor =
   (ProtobufCMessageInit) baton__v1__endpoint_info__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__rdmaendpoint__field_descriptors[3] =
+static const ProtobufCFieldDescriptor baton__v1__rdmaendpoint__field_descriptors[4] =
 {
   {
     "ports",
@@ -976,16 +1066,29 @@ static const ProtobufCFieldDescriptor baton__v1__rdmaendpoint__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "proof",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAEndpoint, proof),
+    &baton__v1__rdmaproof__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__rdmaendpoint__field_indices_by_name[] = {
   1,   /* field[1] = lanes */
   0,   /* field[0] = ports */
+  3,   /* field[3] = proof */
   2,   /* field[2] = regions */
 };
 static const ProtobufCIntRange baton__v1__rdmaendpoint__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor baton__v1__rdmaendpoint__descriptor =
 {
@@ -995,11 +1098,62 @@ const ProtobufCMessageDescriptor baton__v1__rdmaendpoint__descriptor =
   "Baton__V1__RDMAEndpoint",
   "baton.v1",
   sizeof(Baton__V1__RDMAEndpoint),
-  3,
+  4,
   baton__v1__rdmaendpoint__field_descriptors,
   baton__v1__rdmaendpoint__field_indices_by_name,
   1,  baton__v1__rdmaendpoint__number_ranges,
   (ProtobufCMessageInit) baton__v1__rdmaendpoint__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__rdmaproof__field_descriptors[2] =
+{
+  {
+    "address",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAProof, address),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "remote_keys",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_FIXED32,
+    offsetof(Baton__V1__RDMAProof, n_remote_keys),
+    offsetof(Baton__V1__RDMAProof, remote_keys),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__rdmaproof__field_indices_by_name[] = {
+  0,   /* field[0] = address */
+  1,   /* field[1] = remote_keys */
+};
+static const ProtobufCIntRange baton__v1__rdmaproof__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor baton__v1__rdmaproof__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.RDMAProof",
+  "RDMAProof",
+  "Baton__V1__RDMAProof",
+  "baton.v1",
+  sizeof(Baton__V1__RDMAProof),
+  2,
+  baton__v1__rdmaproof__field_descriptors,
+  baton__v1__rdmaproof__field_indices_by_name,
+  1,  baton__v1__rdmaproof__number_ranges,
+  (ProtobufCMessageInit) baton__v1__rdmaproof__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__rdmaport__field_descriptors[4] =
@@ -1246,7 +1400,7 @@ const ProtobufCMessageDescriptor baton__v1__rdmalane__descriptor =
   (ProtobufCMessageInit) baton__v1__rdmalane__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__rdmaregion__field_descriptors[4] =
+static const ProtobufCFieldDescriptor baton__v1__rdmaregion__field_descriptors[3] =
 {
   {
     "key",
@@ -1284,29 +1438,16 @@ static const ProtobufCFieldDescriptor baton__v1__rdmaregion__field_descriptors[4
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "remote_keys",
-    4,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_FIXED32,
-    offsetof(Baton__V1__RDMARegion, n_remote_keys),
-    offsetof(Baton__V1__RDMARegion, remote_keys),
-    NULL,
-    NULL,
-    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned baton__v1__rdmaregion__field_indices_by_name[] = {
   2,   /* field[2] = address */
   0,   /* field[0] = key */
   1,   /* field[1] = length */
-  3,   /* field[3] = remote_keys */
 };
 static const ProtobufCIntRange baton__v1__rdmaregion__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor baton__v1__rdmaregion__descriptor =
 {
@@ -1316,11 +1457,88 @@ const ProtobufCMessageDescriptor baton__v1__rdmaregion__descriptor =
   "Baton__V1__RDMARegion",
   "baton.v1",
   sizeof(Baton__V1__RDMARegion),
-  4,
+  3,
   baton__v1__rdmaregion__field_descriptors,
   baton__v1__rdmaregion__field_indices_by_name,
   1,  baton__v1__rdmaregion__number_ranges,
   (ProtobufCMessageInit) baton__v1__rdmaregion__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__rdmawindow__field_descriptors[4] =
+{
+  {
+    "region",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAWindow, region),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "offset",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAWindow, offset),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "length",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__RDMAWindow, length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "remote_keys",
+    4,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_FIXED32,
+    offsetof(Baton__V1__RDMAWindow, n_remote_keys),
+    offsetof(Baton__V1__RDMAWindow, remote_keys),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__rdmawindow__field_indices_by_name[] = {
+  2,   /* field[2] = length */
+  1,   /* field[1] = offset */
+  0,   /* field[0] = region */
+  3,   /* field[3] = remote_keys */
+};
+static const ProtobufCIntRange baton__v1__rdmawindow__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor baton__v1__rdmawindow__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.RDMAWindow",
+  "RDMAWindow",
+  "Baton__V1__RDMAWindow",
+  "baton.v1",
+  sizeof(Baton__V1__RDMAWindow),
+  4,
+  baton__v1__rdmawindow__field_descriptors,
+  baton__v1__rdmawindow__field_indices_by_name,
+  1,  baton__v1__rdmawindow__number_ranges,
+  (ProtobufCMessageInit) baton__v1__rdmawindow__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__shared_memory_endpoint__field_descriptors[3] =
@@ -1604,7 +1822,7 @@ const ProtobufCMessageDescriptor baton__v1__ticket_claim__descriptor =
   (ProtobufCMessageInit) baton__v1__ticket_claim__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descriptors[6] =
+static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descriptors[7] =
 {
   {
     "first_block",
@@ -1678,6 +1896,18 @@ static const ProtobufCFieldDescriptor baton__v1__prefill_progress__field_descrip
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "windows",
+    8,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Baton__V1__PrefillProgress, n_windows),
+    offsetof(Baton__V1__PrefillProgress, windows),
+    &baton__v1__rdmawindow__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned baton__v1__prefill_progress__field_indices_by_name[] = {
   2,   /* field[2] = checksums */
@@ -1686,12 +1916,13 @@ static const unsigned baton__v1__prefill_progress__field_indices_by_name[] = {
   3,   /* field[3] = first_stamp */
   5,   /* field[5] = stamp_jumps */
   4,   /* field[4] = stamp_runs */
+  6,   /* field[6] = windows */
 };
 static const ProtobufCIntRange baton__v1__prefill_progress__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 3, 1 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor =
 {
@@ -1701,7 +1932,7 @@ const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor =
   "Baton__V1__PrefillProgress",
   "baton.v1",
   sizeof(Baton__V1__PrefillProgress),
-  6,
+  7,
   baton__v1__prefill_progress__field_descriptors,
   baton__v1__prefill_progress__field_indices_by_name,
   2,  baton__v1__prefill_progress__number_ranges,

@@ -20,10 +20,12 @@ typedef struct Baton__V1__LinkPrepare Baton__V1__LinkPrepare;
 typedef struct Baton__V1__RegionInfo Baton__V1__RegionInfo;
 typedef struct Baton__V1__EndpointInfo Baton__V1__EndpointInfo;
 typedef struct Baton__V1__RDMAEndpoint Baton__V1__RDMAEndpoint;
+typedef struct Baton__V1__RDMAProof Baton__V1__RDMAProof;
 typedef struct Baton__V1__RDMAPort Baton__V1__RDMAPort;
 typedef struct Baton__V1__RDMAGID Baton__V1__RDMAGID;
 typedef struct Baton__V1__RDMALane Baton__V1__RDMALane;
 typedef struct Baton__V1__RDMARegion Baton__V1__RDMARegion;
+typedef struct Baton__V1__RDMAWindow Baton__V1__RDMAWindow;
 typedef struct Baton__V1__SharedMemoryEndpoint Baton__V1__SharedMemoryEndpoint;
 typedef struct Baton__V1__TCPEndpoint Baton__V1__TCPEndpoint;
 typedef struct Baton__V1__LinkOpen Baton__V1__LinkOpen;
@@ -99,10 +101,32 @@ struct  Baton__V1__RDMAEndpoint
    */
   size_t n_regions;
   Baton__V1__RDMARegion **regions;
+  /*
+   * Of the owner: what every queue pair can READ, to see whether it reaches the owner.
+   */
+  Baton__V1__RDMAProof *proof;
 };
 #define BATON__V1__RDMAENDPOINT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmaendpoint__descriptor) \
-    , 0,NULL, 0,NULL, 0,NULL }
+    , 0,NULL, 0,NULL, 0,NULL, NULL }
+
+
+/*
+ * 64 bytes of the owner's memory that mean nothing.
+ */
+struct  Baton__V1__RDMAProof
+{
+  ProtobufCMessage base;
+  uint64_t address;
+  /*
+   * The remote key on the device of each port, as many as `ports`.
+   */
+  size_t n_remote_keys;
+  uint32_t *remote_keys;
+};
+#define BATON__V1__RDMAPROOF__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmaproof__descriptor) \
+    , 0, 0,NULL }
 
 
 /*
@@ -188,14 +212,29 @@ struct  Baton__V1__RDMARegion
    * Where it begins for READs.
    */
   uint64_t address;
+};
+#define BATON__V1__RDMAREGION__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmaregion__descriptor) \
+    , 0, 0, 0 }
+
+
+/*
+ * A part of a region that may be READ under a ticket.
+ */
+struct  Baton__V1__RDMAWindow
+{
+  ProtobufCMessage base;
+  uint32_t region;
+  uint64_t offset;
+  uint64_t length;
   /*
-   * The remote key on the device of each port, as many as `ports`.
+   * The remote key on each of the link's lanes, as many as those are.
    */
   size_t n_remote_keys;
   uint32_t *remote_keys;
 };
-#define BATON__V1__RDMAREGION__INIT \
- { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmaregion__descriptor) \
+#define BATON__V1__RDMAWINDOW__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__rdmawindow__descriptor) \
     , 0, 0, 0, 0,NULL }
 
 
@@ -322,10 +361,16 @@ struct  Baton__V1__PrefillProgress
    */
   size_t n_stamp_jumps;
   int64_t *stamp_jumps;
+  /*
+   * In the first progress after a claim, where the link has RDMA lanes: by what the ticket's blocks are
+   * READ.
+   */
+  size_t n_windows;
+  Baton__V1__RDMAWindow **windows;
 };
 #define BATON__V1__PREFILL_PROGRESS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__prefill_progress__descriptor) \
-    , 0, NULL, 0,NULL, 0, 0,NULL, 0,NULL }
+    , 0, NULL, 0,NULL, 0, 0,NULL, 0,NULL, 0,NULL }
 
 
 struct  Baton__V1__LeaseRenew
@@ -437,6 +482,25 @@ Baton__V1__RDMAEndpoint *
 void   baton__v1__rdmaendpoint__free_unpacked
                      (Baton__V1__RDMAEndpoint *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__RDMAProof methods */
+void   baton__v1__rdmaproof__init
+                     (Baton__V1__RDMAProof         *message);
+size_t baton__v1__rdmaproof__get_packed_size
+                     (const Baton__V1__RDMAProof   *message);
+size_t baton__v1__rdmaproof__pack
+                     (const Baton__V1__RDMAProof   *message,
+                      uint8_t             *out);
+size_t baton__v1__rdmaproof__pack_to_buffer
+                     (const Baton__V1__RDMAProof   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__RDMAProof *
+       baton__v1__rdmaproof__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__rdmaproof__free_unpacked
+                     (Baton__V1__RDMAProof *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__RDMAPort methods */
 void   baton__v1__rdmaport__init
                      (Baton__V1__RDMAPort         *message);
@@ -512,6 +576,25 @@ Baton__V1__RDMARegion *
                       const uint8_t       *data);
 void   baton__v1__rdmaregion__free_unpacked
                      (Baton__V1__RDMARegion *message,
+                      ProtobufCAllocator *allocator);
+/* Baton__V1__RDMAWindow methods */
+void   baton__v1__rdmawindow__init
+                     (Baton__V1__RDMAWindow         *message);
+size_t baton__v1__rdmawindow__get_packed_size
+                     (const Baton__V1__RDMAWindow   *message);
+size_t baton__v1__rdmawindow__pack
+                     (const Baton__V1__RDMAWindow   *message,
+                      uint8_t             *out);
+size_t baton__v1__rdmawindow__pack_to_buffer
+                     (const Baton__V1__RDMAWindow   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__RDMAWindow *
+       baton__v1__rdmawindow__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__rdmawindow__free_unpacked
+                     (Baton__V1__RDMAWindow *message,
                       ProtobufCAllocator *allocator);
 /* Baton__V1__SharedMemoryEndpoint methods */
 void   baton__v1__shared_memory_endpoint__init
@@ -698,6 +781,9 @@ typedef void (*Baton__V1__EndpointInfo_Closure)
 typedef void (*Baton__V1__RDMAEndpoint_Closure)
                  (const Baton__V1__RDMAEndpoint *message,
                   void *closure_data);
+typedef void (*Baton__V1__RDMAProof_Closure)
+                 (const Baton__V1__RDMAProof *message,
+                  void *closure_data);
 typedef void (*Baton__V1__RDMAPort_Closure)
                  (const Baton__V1__RDMAPort *message,
                   void *closure_data);
@@ -709,6 +795,9 @@ typedef void (*Baton__V1__RDMALane_Closure)
                   void *closure_data);
 typedef void (*Baton__V1__RDMARegion_Closure)
                  (const Baton__V1__RDMARegion *message,
+                  void *closure_data);
+typedef void (*Baton__V1__RDMAWindow_Closure)
+                 (const Baton__V1__RDMAWindow *message,
                   void *closure_data);
 typedef void (*Baton__V1__SharedMemoryEndpoint_Closure)
                  (const Baton__V1__SharedMemoryEndpoint *message,
@@ -747,10 +836,12 @@ extern const ProtobufCMessageDescriptor baton__v1__link_prepare__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__region_info__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__endpoint_info__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__rdmaendpoint__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__rdmaproof__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__rdmaport__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__rdmagid__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__rdmalane__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__rdmaregion__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__rdmawindow__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__shared_memory_endpoint__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__tcpendpoint__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__link_open__descriptor;
