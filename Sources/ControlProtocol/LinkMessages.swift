@@ -115,6 +115,14 @@ package struct LinkOpened: Hashable, Sendable {
   package init(endpoints: [EndpointInfo]) { self.endpoints = endpoints }
 }
 
+/// Decode to prefill: nothing is read over this link any more, and what was claimed over it is
+/// given up. Answered by `acknowledged`.
+package struct LinkClose: Hashable, Sendable {
+  package var link: LinkID
+
+  package init(link: LinkID) { self.link = link }
+}
+
 /// Decode to prefill: this ticket is mine; tell me what is final. Answered by a stream of
 /// `prefillProgress`, at once with what is final already.
 package struct TicketClaim: Hashable, Sendable {

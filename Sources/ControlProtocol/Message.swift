@@ -41,4 +41,5 @@ package enum Message: Hashable, Sendable {
   case leaseRenew(LeaseTickets)
   case leaseRelease(LeaseTickets)
   case leaseRecall(LeaseTickets)
+  case linkClose(LinkClose)
 }

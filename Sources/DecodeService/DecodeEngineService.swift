@@ -32,7 +32,7 @@ package struct DecodeEngineService: Service {
     }
     let links = LinkTable(
       host: host, identity: host.identity(addresses: configuration.advertise),
-      handler: LinkHandler(leases: leases, mailbox: mailbox), copier: copier)
+      handler: LinkHandler(leases: leases, mailbox: mailbox), copier: copier, leases: leases)
     let handover = Handover(host: host, links: links, leases: leases)
     let handler = DecodeHandler(host: host, links: links, handover: handover, mailbox: mailbox)
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -51,6 +51,11 @@ final class LeaseKeeper: Service {
     }
   }
 
+  /// Whether any ticket is kept that was claimed over a link, or is about to be.
+  func hasTickets(on link: LinkID) -> Bool {
+    held.withLock { $0.values.contains { $0.link.id == link } }
+  }
+
   /// Whether prefill wants a ticket's blocks back.
   func isRecalled(_ ticket: TicketID) -> Bool {
     held.withLock { $0[ticket]?.isRecalled ?? false }

@@ -15,6 +15,8 @@ package enum LinkMachine: Hashable, Sendable {
     case failed
     /// The connection of this link has ended.
     case lost(LinkID)
+    /// A better one over the same connection takes its place.
+    case replaced(LinkID, by: LinkID)
   }
 
   package enum Action: Hashable, Sendable {
@@ -42,8 +44,12 @@ package enum LinkMachine: Hashable, Sendable {
     case (.live(let link), .lost(let lost)) where link == lost:
       self = .none
       return .nothing
+    case (.live(let link), .replaced(let old, let new)) where link == old:
+      self = .live(new)
+      return .use(new)
     // What comes of an earlier link, or what only an opening can bring.
-    case (.none, _), (.opening, .lost), (.live, .opened), (.live, .failed), (.live, .lost):
+    case (.none, _), (.opening, .lost), (.live, .opened), (.live, .failed), (.live, .lost),
+      (.opening, .replaced), (.live, .replaced):
       return .nothing
     }
   }

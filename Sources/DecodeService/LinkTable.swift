@@ -14,23 +14,32 @@ actor LinkTable {
   private let handler: LinkHandler
   /// Lets go of the memory of engines that are gone, which takes time.
   private let copier: WorkerThread
+  private let leases: LeaseKeeper
   private var entries: [EngineID: Entry] = [:]
+  /// All that are open: those of `entries`, and those that others have replaced.
+  private var links: [LinkID: Link] = [:]
+  /// Those that are being replaced.
+  private var repairs: [LinkID: Task<Void, Never>] = [:]
 
   /// One engine's link, or the set-up that is under way.
   private struct Entry {
     var machine = LinkMachine.none
     var link: Link?
     var opening: Task<Link, any Error>?
+    /// The best transport that a link to it has had.
+    var bestTransport: TransportKind?
   }
 
   /// - Parameter handler: answers what prefill engines ask on the links' connections.
   init(
-    host: EngineHost, identity: LocalIdentity, handler: LinkHandler, copier: WorkerThread
+    host: EngineHost, identity: LocalIdentity, handler: LinkHandler, copier: WorkerThread,
+    leases: LeaseKeeper
   ) {
     self.host = host
     self.handler = handler
     self.copier = copier
     self.identity = identity
+    self.leases = leases
   }
 
   /// The live link to an engine; sets it up when there is none.
@@ -79,7 +88,7 @@ actor LinkTable {
       let link = try await open(engine, addresses: addresses)
       entries[engine]?.link = link
       _ = entries[engine]?.machine.on(.opened(link.id))
-      watch(link)
+      take(link)
       return link
     } catch {
       _ = entries[engine]?.machine.on(.failed)
@@ -123,7 +132,7 @@ actor LinkTable {
     }
     let remoteModel = try host.requireSameModel(as: connection)
     let id = LinkID.random()
-    try host.initialize(link: id, over: connection)
+    try host.initialize(link: id, over: connection) { Task { await self.transportLost(id) } }
     let link: Link
     do {
       try await connect(id, over: connection)
@@ -165,22 +174,103 @@ actor LinkTable {
     }
   }
 
-  /// Lets go of the link, and so of the peer's memory as far as nothing of it is borrowed, when the
-  /// connection ends; the task ends with it.
-  private func watch(_ link: Link) {
-    Task {
-      await link.connection.waitUntilClosed()
-      end(link)
-      let hasEnded = host.migration.peerHasEnded(link: link.id)
-      host.migration.disconnect(link: link.id)
-      host.logger.warning(
-        "link lost",
-        metadata: [
-          "link": "\(link.id)", "prefill": "\(link.engine)",
-          "process": hasEnded ? "ended" : "unknown",
-          "reason": "\(link.connection.closeReason?.message ?? "")",
-        ])
-      copier.post { withExtendedLifetime(link) {} }
+  /// Keeps a link that is set up, and looks after it.
+  private func take(_ link: Link) {
+    links[link.id] = link
+    Task { [id = link.id, connection = link.connection] in
+      await connection.waitUntilClosed()
+      lose(id)
     }
+    let (transport, best) = (link.pool.transport, entries[link.engine]?.bestTransport)
+    if best.map({ transport.isPreferred(to: $0) }) ?? true {
+      entries[link.engine]?.bestTransport = transport
+    }
+    if isImpaired(link) { repair(link) }
+  }
+
+  /// Whether another link may have a better transport: one that the engine offers or has offered.
+  private func isImpaired(_ link: Link) -> Bool {
+    let best = entries[link.engine]?.bestTransport
+    return link.pool.isImpaired || best?.isPreferred(to: link.pool.transport) ?? false
+  }
+
+  /// Lets go of a link whose connection has ended, and so of the peer's memory as far as nothing of
+  /// it is borrowed.
+  private func lose(_ id: LinkID) {
+    guard let link = links.removeValue(forKey: id) else { return }
+    repairs.removeValue(forKey: id)?.cancel()
+    end(link)
+    let hasEnded = host.migration.peerHasEnded(link: id)
+    host.migration.disconnect(link: id)
+    host.logger.warning(
+      "link lost",
+      metadata: [
+        "link": "\(id)", "prefill": "\(link.engine)",
+        "process": hasEnded ? "ended" : "unknown",
+        "reason": "\(link.connection.closeReason?.message ?? "")",
+      ])
+    copier.post { withExtendedLifetime(link) {} }
+  }
+
+  // MARK: Replacing links
+
+  private func transportLost(_ id: LinkID) {
+    if let link = links[id] { repair(link) }
+  }
+
+  /// Opens links beside this one, over the same connection, until one takes its place.
+  private func repair(_ link: Link) {
+    guard repairs[link.id] == nil, entries[link.engine]?.machine == .live(link.id) else { return }
+    repairs[link.id] = Task {
+      var pause = Duration.milliseconds(Limits.linkRepairMilliseconds)
+      while (try? await Task.sleep(for: pause)) != nil, link.isAlive, isImpaired(link) {
+        do {
+          let other = try await setUp(link.engine, over: link.connection)
+          if replace(link, by: other) { break }
+          await close(other)
+        } catch {
+          host.logger.info(
+            "link not replaced",
+            metadata: [
+              "link": "\(link.id)", "prefill": "\(link.engine)",
+              "reason": "\(BatonError(wrapping: error).message)",
+            ])
+        }
+        pause = min(pause * 2, .milliseconds(Limits.maximumLinkRepairMilliseconds))
+      }
+      repairs[link.id] = nil
+    }
+  }
+
+  /// False if the other link is no better, or the old one is gone.
+  private func replace(_ link: Link, by other: Link) -> Bool {
+    guard
+      link.pool.hasFailed || other.pool.transport.isPreferred(to: link.pool.transport),
+      case .use = entries[link.engine]?.machine.on(.replaced(link.id, by: other.id))
+    else { return false }
+    entries[link.engine]?.link = other
+    take(other)
+    host.logger.info(
+      "link replaced",
+      metadata: [
+        "link": "\(link.id)", "by": "\(other.id)", "prefill": "\(link.engine)",
+        "transport": "\(other.pool.transport)",
+      ])
+    Task {
+      repeat {
+        try? await Task.sleep(for: .milliseconds(Limits.linkRetirementMilliseconds))
+      } while link.isAlive && leases.hasTickets(on: link.id)
+      await close(link)
+    }
+    return true
+  }
+
+  /// Ends a link that is not used, though its connection goes on.
+  private func close(_ link: Link) async {
+    // Where this fails the connection ends, or prefill has let go of the link.
+    _ = try? await link.connection.request(
+      .linkClose(LinkClose(link: link.id)), within: .milliseconds(Limits.linkMilliseconds))
+    links[link.id] = nil
+    host.migration.disconnect(link: link.id)
   }
 }

@@ -100,9 +100,12 @@ extension EngineHost {
 
   /// A link to the engine at the other end of `connection`, which ends with it.
   ///
+  /// - Parameter onTransportLost: called when a transport fails that was in use; must not block.
+  ///
   /// Throws as `MigrationBackend.initialize` does.
   package func initialize(
-    link: LinkID, over connection: ControlConnection
+    link: LinkID, over connection: ControlConnection,
+    onTransportLost: @escaping @Sendable () -> Void = {}
   ) throws(BatonError) {
     let (logger, remote) = (logger, connection.remote.engine)
     try migration.initialize(
@@ -115,6 +118,7 @@ extension EngineHost {
       ]
       if wasInUse {
         logger.warning("transport failed", metadata: metadata)
+        onTransportLost()
       } else {
         logger.info("transport cannot be used", metadata: metadata)
       }

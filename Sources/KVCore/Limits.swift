@@ -32,6 +32,12 @@ package enum Limits {
   package static let maximumWaitingProgress = 65_536
   /// How long decode waits for prefill's side of a link that it sets up.
   package static let linkMilliseconds = 5_000
+  /// How long after a transport has failed decode tries to replace the link; twice as long each
+  /// time after, up to the maximum.
+  package static let linkRepairMilliseconds = 1_000
+  package static let maximumLinkRepairMilliseconds = 60_000
+  /// How often it looks whether a link that was replaced is still used.
+  package static let linkRetirementMilliseconds = 1_000
   /// How long prefill keeps blocks for a ticket that is neither released nor renewed.
   package static let leaseMilliseconds = 30_000
   /// How often decode renews what it borrows.

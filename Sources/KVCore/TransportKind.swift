@@ -7,6 +7,11 @@ package enum TransportKind: String, Sendable, CaseIterable, CustomStringConverti
   /// Data connections, between nodes.
   case tcp
 
+  /// Whether this is used rather than `other` where both can be.
+  package func isPreferred(to other: TransportKind) -> Bool {
+    self != other && Self.allCases.first { $0 == self || $0 == other } == self
+  }
+
   /// The name in settings, reports and metrics.
   package var description: String { rawValue }
 }

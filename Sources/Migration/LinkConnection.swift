@@ -9,6 +9,8 @@ final class LinkConnection: Sendable {
     /// The place of the transport in `transports`.
     let place: Int
     let connection: any TransportConnection
+    /// It has failed, and there is no other.
+    var hasFailed = false
   }
 
   let link: LinkID
@@ -43,6 +45,14 @@ final class LinkConnection: Sendable {
   }
 
   var kind: TransportKind { transports[way.withLock { $0.place }].kind }
+  /// Whether a transport that both sides have could not be used, or has failed. What cannot be
+  /// mapped now, on another node, never can.
+  var isImpaired: Bool {
+    let (place, hasFailed) = way.withLock { ($0.place, $0.hasFailed) }
+    return hasFailed || transports[..<place].contains { $0.kind != .sharedMemory }
+  }
+  /// Whether all of them have failed.
+  var hasFailed: Bool { way.withLock { $0.hasFailed } }
   var regions: [RegionKey: ByteCount] { way.withLock { $0.connection.regions } }
 
   func mappedRegion(_ key: RegionKey) -> MappedRegion? {
@@ -89,7 +99,10 @@ final class LinkConnection: Sendable {
     try failover.withLock { (_) throws(BatonError) in
       guard way.withLock({ $0.place }) == failed.place else { return }
       onFailure(transports[failed.place].kind, error, true)
-      guard failed.place + 1 < transports.count else { throw error }
+      guard failed.place + 1 < transports.count else {
+        way.withLock { $0.hasFailed = true }
+        throw error
+      }
       let next = try Self.connect(
         transports, from: failed.place + 1, link: link, peer: peer, remote: remote,
         onFailure: onFailure)

@@ -57,6 +57,12 @@ package struct PoolMigration: Sendable {
   /// What blocks that are copied now come over.
   package var transport: TransportKind { connection.kind }
 
+  /// Whether a transport that both sides have could not be used over this link, or has failed;
+  /// another link may have it.
+  package var isImpaired: Bool { connection.isImpaired }
+  /// Whether all of them have failed.
+  package var hasFailed: Bool { connection.hasFailed }
+
   /// Copies the peer's blocks `sources` to `targets`, in order.
   ///
   /// - Parameters:

@@ -91,6 +91,18 @@ final class LinkRegistry: Sendable {
     }
   }
 
+  /// Closes our end of a link that decode uses no more; false if it was not opened on this
+  /// connection.
+  func close(_ link: LinkID, of connection: ControlConnection) -> Bool {
+    let isKnown = state.withLock { state in
+      guard state.links[ObjectIdentifier(connection)]?.remove(link) != nil else { return false }
+      state.connections[link] = nil
+      return true
+    }
+    if isKnown { end(link, of: connection, because: "decode has another") }
+    return isKnown
+  }
+
   /// Closes our ends of the links of a connection that has ended; returns which those are.
   @discardableResult
   func close(of connection: ControlConnection) -> Set<LinkID> {
@@ -100,16 +112,19 @@ final class LinkRegistry: Sendable {
       return closed
     }
     for link in closed {
-      let hasEnded = host.migration.peerHasEnded(link: link)
-      host.migration.disconnect(link: link)
-      host.logger.info(
-        "link closed",
-        metadata: [
-          "link": "\(link)", "decode": "\(connection.remote.engine)",
-          "process": hasEnded ? "ended" : "unknown",
-          "reason": "\(connection.closeReason?.message ?? "")",
-        ])
+      end(link, of: connection, because: connection.closeReason?.message ?? "")
     }
     return closed
+  }
+
+  private func end(_ link: LinkID, of connection: ControlConnection, because reason: String) {
+    let hasEnded = host.migration.peerHasEnded(link: link)
+    host.migration.disconnect(link: link)
+    host.logger.info(
+      "link closed",
+      metadata: [
+        "link": "\(link)", "decode": "\(connection.remote.engine)",
+        "process": hasEnded ? "ended" : "unknown", "reason": "\(reason)",
+      ])
   }
 }

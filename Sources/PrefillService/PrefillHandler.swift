@@ -26,10 +26,16 @@ struct PrefillHandler: ControlHandler {
       } catch {
         reply.fail(BatonError(wrapping: error))
       }
+    case .linkClose(let close):
+      guard links.close(close.link, of: connection) else {
+        reply.fail(Self.unknown(close.link))
+        return
+      }
+      mailbox.post(.linksLost([close.link]))
+      reply.send(.acknowledged, last: true)
     case .ticketClaim(let claim):
       guard links.contains(claim.link, of: connection) else {
-        reply.fail(
-          BatonError(.protocolViolation, "link \(claim.link) was not opened on this connection"))
+        reply.fail(Self.unknown(claim.link))
         return
       }
       let claimant = LeaseTable.Claimant(
@@ -48,6 +54,10 @@ struct PrefillHandler: ControlHandler {
     default:
       reply.fail(BatonError(.unimplemented, "a prefill engine does not answer this message"))
     }
+  }
+
+  private static func unknown(_ link: LinkID) -> BatonError {
+    BatonError(.protocolViolation, "link \(link) is not open on this connection")
   }
 
   func connectionClosed(_ connection: ControlConnection) {

@@ -20,12 +20,14 @@ struct LinkMachineTests {
     Step(state: .opening, event: .failed): (.none, .nothing),
     Step(state: .live(one), event: .wanted): (.live(one), .use(one)),
     Step(state: .live(one), event: .lost(one)): (.none, .nothing),
+    Step(state: .live(one), event: .replaced(one, by: two)): (.live(two), .use(two)),
   ]
 
   @Test("every event in every state does what the table says")
   func table() {
     let events: [LinkMachine.Event] = [
       .wanted, .opened(Self.one), .opened(Self.two), .failed, .lost(Self.one), .lost(Self.two),
+      .replaced(Self.one, by: Self.two), .replaced(Self.two, by: Self.one),
     ]
     for state in [LinkMachine.none, .opening, .live(Self.one)] {
       for event in events {

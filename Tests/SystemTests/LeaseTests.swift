@@ -44,7 +44,7 @@ extension SystemTests {
       used: used)
     for wrong in [link, LinkID.random()] {
       try await expect(
-        other, claim(ticket, wrong), .protocolViolation, "was not opened on this connection",
+        other, claim(ticket, wrong), .protocolViolation, "is not open on this connection",
         used: used)
     }
     for early in [Message.leaseRenew(own), .leaseRelease(own)] {
@@ -78,7 +78,7 @@ extension SystemTests {
   }
 
   @Test(
-    "A ticket ends with its claimant's connection, and when its owner takes it back",
+    "A ticket ends with its claimant's connection or link, and when its owner takes it back",
     .timeLimit(.minutes(1)))
   func leaseEnds() async throws {
     let prefill = try await EngineProcess("prefill", name: "prefill-0")
@@ -99,6 +99,20 @@ extension SystemTests {
     #expect(try await prefill.usedBlocks(over: proxy) == 4)
     lost.close()
     try await expectEnd(claimed, .leaseExpired, "ended with its claimant decode-0/")
+
+    let other = try await prefill.connect(asDecode: "decode-2")
+    let (closed, open) = (try await other.openLink(), try await other.openLink())
+    let gone = try await LentPrompt(proxy, tokenCount: 50)
+    _ = try await other.claim(gone.ticket.id, over: closed)
+    let close = Message.linkClose(LinkClose(link: closed))
+    #expect(await late.refusal(of: close).code == .protocolViolation)
+    #expect(await other.refusal(of: close).code == nil)
+    #expect(await other.refusal(of: close).code == .protocolViolation)
+    try await expectEnd(gone, .leaseExpired, "ended with its claimant decode-2/")
+    // The connection goes on, and its other link.
+    let kept = try await LentPrompt(proxy, tokenCount: 50)
+    #expect(try await other.claim(kept.ticket.id, over: open)?.completion != nil)
+    _ = await other.refusal(of: .leaseRelease(LeaseTickets(tickets: [kept.ticket.id])))
 
     let cancelled = try await LentPrompt(proxy, tokenCount: 50)
     cancelled.cancel()

@@ -276,6 +276,7 @@ package struct RandomMessages {
     case .leaseRenew: .leaseRenew(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
     case .leaseRelease: .leaseRelease(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
     case .leaseRecall: .leaseRecall(LeaseTickets(tickets: list(0...20) { $0.ticketID() }))
+    case .linkClose: .linkClose(LinkClose(link: LinkID(next())))
     }
   }
 }

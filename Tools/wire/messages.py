@@ -255,5 +255,6 @@ class Filler:
         few = min(high, low + 300)
         pick = self.random.random()
         if pick < 0.1:
-            return self.random.choice((low, high))
+            # 0 would not be sent.
+            return self.random.choice((low, high)) or (high if self.mode == "full" else 0)
         return self.random.randint(low, few if pick < 0.5 else high)

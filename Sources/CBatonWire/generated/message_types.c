@@ -63,6 +63,8 @@ const ProtobufCMessageDescriptor *baton_message_descriptor(uint32_t type)
         return &baton__v1__lease_release__descriptor;
     case 71:
         return &baton__v1__lease_recall__descriptor;
+    case 72:
+        return &baton__v1__link_close__descriptor;
     default:
         return NULL;
     }

@@ -132,6 +132,18 @@ extension LinkOpened: @unsafe WireConvertible {
   }
 }
 
+extension LinkClose: @unsafe WireConvertible {
+  func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__LinkClose> {
+    let wire = unsafe arena.make(baton__v1__link_close__init)
+    unsafe wire.pointee.link = link.rawValue
+    return unsafe wire
+  }
+
+  init(wire: UnsafeMutablePointer<Baton__V1__LinkClose>) throws(BatonError) {
+    self.init(link: LinkID(unsafe wire.pointee.link))
+  }
+}
+
 extension TicketClaim: @unsafe WireConvertible {
   func wire(in arena: borrowing WireArena) -> UnsafeMutablePointer<Baton__V1__TicketClaim> {
     let wire = unsafe arena.make(baton__v1__ticket_claim__init)

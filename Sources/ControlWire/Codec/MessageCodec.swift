@@ -38,6 +38,7 @@ package enum MessageCodec {
     case .leaseRenew(let value): unsafe PackedMessage(.leaseRenew, LeaseRenewal(lease: value))
     case .leaseRelease(let value): unsafe PackedMessage(.leaseRelease, value)
     case .leaseRecall(let value): unsafe PackedMessage(.leaseRecall, LeaseRecall(lease: value))
+    case .linkClose(let value): unsafe PackedMessage(.linkClose, value)
     }
   }
 
@@ -97,7 +98,7 @@ package enum MessageCodec {
       .textRequest, .textChunk:
       return try decodeRequest(type, payload)
     case .linkPrepare, .linkOpen, .linkOpened, .ticketClaim, .leaseRenew, .leaseRelease,
-      .leaseRecall:
+      .leaseRecall, .linkClose:
       return try decodeLink(type, payload)
     }
   }
@@ -150,6 +151,8 @@ package enum MessageCodec {
       let recall: LeaseRecall = try unsafe unpack(
         type, payload, baton__v1__lease_recall__unpack)
       return .leaseRecall(recall.lease)
+    case .linkClose:
+      return .linkClose(try unsafe unpack(type, payload, baton__v1__link_close__unpack))
     default: preconditionFailure("\(type) is not a message of a link")
     }
   }

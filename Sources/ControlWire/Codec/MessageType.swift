@@ -34,4 +34,5 @@ package enum MessageType: UInt16, Sendable, CaseIterable {
   case leaseRenew = 69
   case leaseRelease = 70
   case leaseRecall = 71
+  case linkClose = 72
 }

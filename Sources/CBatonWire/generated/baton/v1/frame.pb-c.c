@@ -7,7 +7,7 @@
 #endif
 
 #include "baton/v1/frame.pb-c.h"
-static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[30] =
+static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[31] =
 {
   { "MESSAGE_TYPE_UNSPECIFIED", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_UNSPECIFIED", 0 },
   { "MESSAGE_TYPE_HELLO", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_HELLO", 1 },
@@ -39,11 +39,12 @@ static const ProtobufCEnumValue baton__v1__message_type__enum_values_by_number[3
   { "MESSAGE_TYPE_LEASE_RENEW", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RENEW", 69 },
   { "MESSAGE_TYPE_LEASE_RELEASE", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RELEASE", 70 },
   { "MESSAGE_TYPE_LEASE_RECALL", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LEASE_RECALL", 71 },
+  { "MESSAGE_TYPE_LINK_CLOSE", "BATON__V1__MESSAGE_TYPE__MESSAGE_TYPE_LINK_CLOSE", 72 },
 };
 static const ProtobufCIntRange baton__v1__message_type__value_ranges[] = {
-{0, 0},{8, 4},{32, 10},{48, 14},{64, 22},{0, 30}
+{0, 0},{8, 4},{32, 10},{48, 14},{64, 22},{0, 31}
 };
-static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[30] =
+static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_name[31] =
 {
   { "MESSAGE_TYPE_ACKNOWLEDGED", 6 },
   { "MESSAGE_TYPE_CANCEL", 5 },
@@ -55,6 +56,7 @@ static const ProtobufCEnumValueIndex baton__v1__message_type__enum_values_by_nam
   { "MESSAGE_TYPE_LEASE_RECALL", 29 },
   { "MESSAGE_TYPE_LEASE_RELEASE", 28 },
   { "MESSAGE_TYPE_LEASE_RENEW", 27 },
+  { "MESSAGE_TYPE_LINK_CLOSE", 30 },
   { "MESSAGE_TYPE_LINK_OPEN", 23 },
   { "MESSAGE_TYPE_LINK_OPENED", 24 },
   { "MESSAGE_TYPE_LINK_PREPARE", 22 },
@@ -83,9 +85,9 @@ const ProtobufCEnumDescriptor baton__v1__message_type__descriptor =
   "MessageType",
   "Baton__V1__MessageType",
   "baton.v1",
-  30,
+  31,
   baton__v1__message_type__enum_values_by_number,
-  30,
+  31,
   baton__v1__message_type__enum_values_by_name,
   5,
   baton__v1__message_type__value_ranges,

@@ -637,6 +637,51 @@ void   baton__v1__link_opened__free_unpacked
   assert(message->base.descriptor == &baton__v1__link_opened__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   baton__v1__link_close__init
+                     (Baton__V1__LinkClose         *message)
+{
+  static const Baton__V1__LinkClose init_value = BATON__V1__LINK_CLOSE__INIT;
+  *message = init_value;
+}
+size_t baton__v1__link_close__get_packed_size
+                     (const Baton__V1__LinkClose *message)
+{
+  assert(message->base.descriptor == &baton__v1__link_close__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t baton__v1__link_close__pack
+                     (const Baton__V1__LinkClose *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &baton__v1__link_close__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t baton__v1__link_close__pack_to_buffer
+                     (const Baton__V1__LinkClose *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &baton__v1__link_close__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Baton__V1__LinkClose *
+       baton__v1__link_close__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Baton__V1__LinkClose *)
+     protobuf_c_message_unpack (&baton__v1__link_close__descriptor,
+                                allocator, len, data);
+}
+void   baton__v1__link_close__free_unpacked
+                     (Baton__V1__LinkClose *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &baton__v1__link_close__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   baton__v1__ticket_claim__init
                      (Baton__V1__TicketClaim         *message)
 {
@@ -1756,6 +1801,44 @@ const ProtobufCMessageDescriptor baton__v1__link_opened__descriptor =
   baton__v1__link_opened__field_indices_by_name,
   1,  baton__v1__link_opened__number_ranges,
   (ProtobufCMessageInit) baton__v1__link_opened__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor baton__v1__link_close__field_descriptors[1] =
+{
+  {
+    "link",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Baton__V1__LinkClose, link),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned baton__v1__link_close__field_indices_by_name[] = {
+  0,   /* field[0] = link */
+};
+static const ProtobufCIntRange baton__v1__link_close__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 1 }
+};
+const ProtobufCMessageDescriptor baton__v1__link_close__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "baton.v1.LinkClose",
+  "LinkClose",
+  "Baton__V1__LinkClose",
+  "baton.v1",
+  sizeof(Baton__V1__LinkClose),
+  1,
+  baton__v1__link_close__field_descriptors,
+  baton__v1__link_close__field_indices_by_name,
+  1,  baton__v1__link_close__number_ranges,
+  (ProtobufCMessageInit) baton__v1__link_close__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor baton__v1__ticket_claim__field_descriptors[3] =

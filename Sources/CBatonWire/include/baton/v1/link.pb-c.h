@@ -30,6 +30,7 @@ typedef struct Baton__V1__SharedMemoryEndpoint Baton__V1__SharedMemoryEndpoint;
 typedef struct Baton__V1__TCPEndpoint Baton__V1__TCPEndpoint;
 typedef struct Baton__V1__LinkOpen Baton__V1__LinkOpen;
 typedef struct Baton__V1__LinkOpened Baton__V1__LinkOpened;
+typedef struct Baton__V1__LinkClose Baton__V1__LinkClose;
 typedef struct Baton__V1__TicketClaim Baton__V1__TicketClaim;
 typedef struct Baton__V1__PrefillProgress Baton__V1__PrefillProgress;
 typedef struct Baton__V1__LeaseRenew Baton__V1__LeaseRenew;
@@ -313,6 +314,16 @@ struct  Baton__V1__LinkOpened
 #define BATON__V1__LINK_OPENED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&baton__v1__link_opened__descriptor) \
     , 0,NULL }
+
+
+struct  Baton__V1__LinkClose
+{
+  ProtobufCMessage base;
+  uint64_t link;
+};
+#define BATON__V1__LINK_CLOSE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&baton__v1__link_close__descriptor) \
+    , 0 }
 
 
 struct  Baton__V1__TicketClaim
@@ -672,6 +683,25 @@ Baton__V1__LinkOpened *
 void   baton__v1__link_opened__free_unpacked
                      (Baton__V1__LinkOpened *message,
                       ProtobufCAllocator *allocator);
+/* Baton__V1__LinkClose methods */
+void   baton__v1__link_close__init
+                     (Baton__V1__LinkClose         *message);
+size_t baton__v1__link_close__get_packed_size
+                     (const Baton__V1__LinkClose   *message);
+size_t baton__v1__link_close__pack
+                     (const Baton__V1__LinkClose   *message,
+                      uint8_t             *out);
+size_t baton__v1__link_close__pack_to_buffer
+                     (const Baton__V1__LinkClose   *message,
+                      ProtobufCBuffer     *buffer);
+Baton__V1__LinkClose *
+       baton__v1__link_close__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   baton__v1__link_close__free_unpacked
+                     (Baton__V1__LinkClose *message,
+                      ProtobufCAllocator *allocator);
 /* Baton__V1__TicketClaim methods */
 void   baton__v1__ticket_claim__init
                      (Baton__V1__TicketClaim         *message);
@@ -811,6 +841,9 @@ typedef void (*Baton__V1__LinkOpen_Closure)
 typedef void (*Baton__V1__LinkOpened_Closure)
                  (const Baton__V1__LinkOpened *message,
                   void *closure_data);
+typedef void (*Baton__V1__LinkClose_Closure)
+                 (const Baton__V1__LinkClose *message,
+                  void *closure_data);
 typedef void (*Baton__V1__TicketClaim_Closure)
                  (const Baton__V1__TicketClaim *message,
                   void *closure_data);
@@ -846,6 +879,7 @@ extern const ProtobufCMessageDescriptor baton__v1__shared_memory_endpoint__descr
 extern const ProtobufCMessageDescriptor baton__v1__tcpendpoint__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__link_open__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__link_opened__descriptor;
+extern const ProtobufCMessageDescriptor baton__v1__link_close__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__ticket_claim__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__prefill_progress__descriptor;
 extern const ProtobufCMessageDescriptor baton__v1__lease_renew__descriptor;
