@@ -91,7 +91,7 @@ extension ControlConnection {
     /// What is in them.
     var unreadBytes = 0
     var outgoing = OutgoingFrames()
-    /// Frames leave, or will in the event loop's next turn.
+    /// Frames leave, or will: in the event loop's next turn, or when what has come is taken.
     var isFlushing = false
     /// `outgoing` and what the channel has not written yet.
     var unwrittenBytes = 0
@@ -232,7 +232,7 @@ extension ControlConnection.State {
     _ = table.expire(stream)
     if let handler = answering[stream]?.handler { effects.stopped.append(handler) }
     let frame = ControlConnection.encoded(
-      .error(error), stream: stream, flags: [.response, .last])
+      .error(error), stream: stream, flags: .lastResponse)
     sendError(frame, on: stream, &effects)
   }
 

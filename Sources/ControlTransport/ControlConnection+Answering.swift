@@ -15,11 +15,11 @@ extension ControlConnection {
     let encoded: EncodedMessage
     do throws(BatonError) {
       encoded = try FrameEncoder.encode(
-        message, stream: stream, flags: isLast || isError ? [.response, .last] : .response,
+        message, stream: stream, flags: isLast || isError ? .lastResponse : .response,
         limits: limits)
     } catch {
       isError = true
-      encoded = Self.encoded(.error(error), stream: stream, flags: [.response, .last])
+      encoded = Self.encoded(.error(error), stream: stream, flags: .lastResponse)
     }
     var effects = Effects()
     // The stream's step and its place in the queue are taken together: nothing may follow the last.
@@ -78,7 +78,7 @@ extension ControlConnection {
       }
       if state.table.handlerReturned(stream) == .sendMissingAnswer {
         let error = BatonError(.internalError, "the request was not answered to its end")
-        let frame = Self.encoded(.error(error), stream: stream, flags: [.response, .last])
+        let frame = Self.encoded(.error(error), stream: stream, flags: .lastResponse)
         state.sendError(frame, on: stream, &effects)
       } else {
         state.settle(stream, &effects)

@@ -71,8 +71,8 @@ extension ControlConnection {
     switch (content, header.flags) {
     case (.success(.ping(let number)), .last):
       enqueue(
-        Self.frame(.pong(number), stream: 0, flags: [.last, .response]), isUrgent: true)
-    case (.success(.pong(let number)), [.last, .response]):
+        Self.frame(.pong(number), stream: 0, flags: .lastResponse), isUrgent: true)
+    case (.success(.pong(let number)), .lastResponse):
       // To who watches the peer, that something came is all that it says.
       state.withLock { $0.pings[number] }?.resolve(.success(.pong(number)))
     default:
@@ -111,7 +111,7 @@ extension ControlConnection {
     _ state: inout State, _ stream: UInt64, _ error: BatonError, _ effects: inout Effects
   ) {
     state.enqueue(
-      Self.frame(.error(error), stream: stream, flags: [.response, .last]), &effects)
+      Self.frame(.error(error), stream: stream, flags: .lastResponse), &effects)
   }
 
   /// A request that the machine lets in: what is wrong with it is answered, the rest is handled.

@@ -15,6 +15,16 @@ extension ControlConnection {
     perform(effects)
   }
 
+  /// Keeps what is queued from now on until `flush` is called, so that it leaves in one write.
+  ///
+  /// False if frames leave already: `flush` is then not to be called. On the event loop.
+  func gatherFrames() -> Bool {
+    state.withLock { state in
+      defer { state.isFlushing = true }
+      return !state.isFlushing
+    }
+  }
+
   /// Gives the socket what waits, one write after the other. On the event loop.
   func flush() {
     let (buffer, isOver) = state.withLock { state in
@@ -30,10 +40,16 @@ extension ControlConnection {
       return
     }
     channel.writeAndFlush(buffer).whenComplete { result in
-      self.state.withLock { $0.unwrittenBytes -= buffer.readableBytes }
-      // What cannot be written shows as the end of the channel. In the loop's next turn, so that
-      // what comes in is read meanwhile, and what is made leaves together.
-      if case .success = result { self.channel.eventLoop.execute { self.flush() } }
+      let goesOn = self.state.withLock { state in
+        state.unwrittenBytes -= buffer.readableBytes
+        // What cannot be written shows as the end of the channel.
+        guard case .success = result else { return false }
+        state.isFlushing = !state.outgoing.isEmpty || state.closeReason != nil
+        return state.isFlushing
+      }
+      // In the loop's next turn, so that what comes in is read meanwhile, and what is made leaves
+      // together.
+      if goesOn { self.channel.eventLoop.execute { self.flush() } }
     }
   }
 
@@ -73,11 +89,7 @@ extension ControlConnection {
     channel.eventLoop.execute {
       // A peer that does not read must not keep it open.
       self.channel.closeAfterLinger(.milliseconds(TransportLimits.farewellMilliseconds))
-      let isFlushing = self.state.withLock { state in
-        defer { state.isFlushing = true }
-        return state.isFlushing
-      }
-      if !isFlushing { self.flush() }
+      if self.gatherFrames() { self.flush() }
     }
   }
 

@@ -30,6 +30,8 @@ final class FrameHandler: ChannelInboundHandler {
   private var decoder = FrameDecoder(limits: .handshake)
   private var handshake: HandshakeMachine
   private var phase = Phase.handshaking
+  /// The connection whose frames wait until all messages that have come are taken.
+  private var gathering: ControlConnection?
   private var deadline: Scheduled<Void>?
   private var liveness: PeerLiveness?
   private let begun = ContinuousClock.now
@@ -77,15 +79,16 @@ final class FrameHandler: ChannelInboundHandler {
     // Readers hear of all that came at once.
     defer { for buffer in filled { buffer.wake() } }
     do throws(BatonError) {
-      while let (header, content, payload) = try nextMessage() {
+      while let received = try nextMessage() {
         completes = true
         switch phase {
-        case .handshaking: try receiveHandshake(header, content, payload, context)
+        case .handshaking: try receiveHandshake(received, context)
         case .open(let connection):
-          if header.stream == 0, case .success(.error(let error)) = content {
+          if received.header.stream == 0, case .success(.error(let error)) = received.content {
             return refuse(error, tellingPeer: false, context)
           }
-          let buffer = try connection.receive(header, content)
+          gatherFrames(of: connection)
+          let buffer = try connection.receive(received.header, received.content)
           if let buffer, buffer !== filled.last { filled.append(buffer) }
         case .closing: return
         }
@@ -96,6 +99,17 @@ final class FrameHandler: ChannelInboundHandler {
     } catch {
       refuse(error, tellingPeer: true, context)
     }
+  }
+
+  /// What is sent while messages are taken leaves in one write, when all that have come are taken.
+  private func gatherFrames(of connection: ControlConnection) {
+    if gathering == nil, connection.gatherFrames() { gathering = connection }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    guard let connection = gathering else { return }
+    gathering = nil
+    connection.flush()
   }
 
   /// Watches the peer of an open connection, and the deadlines of what was asked.
@@ -142,31 +156,21 @@ final class FrameHandler: ChannelInboundHandler {
   }
 
   /// The next message, and its payload while the handshake may have to prove it.
-  private func nextMessage() throws(BatonError) -> (
-    FrameHeader, Result<Message, BatonError>, payload: [UInt8]
-  )? {
+  private func nextMessage() throws(BatonError) -> ReceivedMessage? {
     let isHandshaking = if case .handshaking = phase { true } else { false }
-    return try decoder.next { header, payload in
-      let kept = isHandshaking ? payload.indices.map { payload[$0] } : []
-      do throws(BatonError) {
-        let message = try MessageCodec.decode(type: header.type, payload: payload)
-        return (header, .success(message), kept)
-      } catch {
-        return (header, .failure(error), kept)
-      }
-    }
+    return try decoder.nextMessage(keepsPayload: isHandshaking)
   }
 
   private func receiveHandshake(
-    _ header: FrameHeader, _ content: Result<Message, BatonError>, _ payload: [UInt8],
-    _ context: ChannelHandlerContext
+    _ received: ReceivedMessage, _ context: ChannelHandlerContext
   ) throws(BatonError) {
+    let header = received.header
     guard header.stream == 0 else {
       throw BatonError(
         .protocolViolation, "stream \(header.stream) was used before the handshake was over")
     }
-    let message = try content.get()
-    let flags: FrameFlags = side == .initiator ? [.last, .response] : .last
+    let message = try received.content.get()
+    let flags: FrameFlags = side == .initiator ? .lastResponse : .last
     if case .error = message {
       // Ends the connection whoever sends it.
     } else if header.flags != flags {
@@ -175,7 +179,7 @@ final class FrameHandler: ChannelInboundHandler {
         "a message of the handshake has flags \(header.flags.rawValue), not \(flags.rawValue)")
     }
     record("\(MessageType(rawValue: header.type) ?? .error)")
-    act(on: handshake.received(message, payload: payload), context)
+    act(on: handshake.received(message, payload: received.payload), context)
   }
 
   private func record(_ name: String) {
@@ -211,7 +215,7 @@ final class FrameHandler: ChannelInboundHandler {
   private func write(_ message: Message, _ context: ChannelHandlerContext) {
     do throws(BatonError) {
       let frame = try FrameEncoder.encode(
-        message, stream: 0, flags: side == .initiator ? .last : [.last, .response],
+        message, stream: 0, flags: side == .initiator ? .last : .lastResponse,
         limits: .handshake)
       context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame.frames)), promise: nil)
     } catch {

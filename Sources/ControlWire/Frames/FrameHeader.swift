@@ -12,6 +12,8 @@ package struct FrameFlags: OptionSet, Hashable, Sendable {
   package static let last = FrameFlags(rawValue: 1 << 1)
   /// Sent by the side that did not open the stream.
   package static let response = FrameFlags(rawValue: 1 << 2)
+  /// `last` and `response`.
+  package static let lastResponse = FrameFlags(rawValue: last.rawValue | response.rawValue)
   /// The payload is a part of a message that goes on in the stream's next frame.
   package static let continues = FrameFlags(rawValue: 1 << 3)
   /// The message has a deadline: its first four bytes say in how many milliseconds.
