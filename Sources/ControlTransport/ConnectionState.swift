@@ -19,6 +19,12 @@ struct Asking: Sendable {
   }
 }
 
+/// A ping that has no pong yet.
+struct Pinging: Sendable {
+  let answer: PendingAnswer
+  let deadline: ContinuousClock.Instant
+}
+
 /// A request of the peer, until its handler has returned and all answers have left.
 struct Answering: Sendable {
   /// Answers that were made and have no credit yet.
@@ -35,7 +41,8 @@ struct Answering: Sendable {
   /// Nil until it is known here, which may be after its first answers.
   var handler: Task<Void, Never>?
   var credit = SendCredit()
-  var waiting = CircularBuffer<Waiting>()
+  /// Small at first: most streams never wait.
+  var waiting = CircularBuffer<Waiting>(initialCapacity: 1)
   /// Bytes of the frames in `waiting`.
   var waitingBytes = 0
   /// Resumed when nothing waits any more.
@@ -64,6 +71,16 @@ struct Answering: Sendable {
     credit.spend(next.cost)
     waitingBytes -= next.frames.count
     return next.frames
+  }
+
+  /// Tells who waits for room once there is; true when nothing happens on the stream any more.
+  mutating func settle(_ resumed: inout [CheckedContinuation<Void, Never>]) -> Bool {
+    guard waiting.isEmpty else { return false }
+    if !drained.isEmpty {
+      resumed += drained
+      drained = []
+    }
+    return !isHandled
   }
 
   /// Forgets what waits; returns its bytes.
@@ -101,7 +118,9 @@ extension ControlConnection {
     var closeReason: BatonError?
     var closeWaiters: [AsyncStream<Never>.Continuation] = []
     /// Who waits for a pong, by the ping's number.
-    var pings: [UInt64: PendingAnswer] = [:]
+    var pings: [UInt64: Pinging] = [:]
+    /// The numbers of the pings that watch the peer are smaller.
+    var nextPing: UInt64 = 1 << 32
 
     init(table: consuming StreamTable) { self.table = table }
   }
@@ -165,6 +184,18 @@ extension ControlConnection.State {
   }
 
   // MARK: Requests of this side
+
+  /// Sends a ping. Throws why the connection is over if it is.
+  mutating func ping(
+    _ pinging: Pinging, _ effects: inout ControlConnection.Effects
+  ) throws(BatonError) {
+    if let closeReason { throw closeReason }
+    pings[nextPing] = pinging
+    addDeadline(pinging.deadline)
+    enqueueUrgent(
+      ControlConnection.frame(.ping(nextPing), stream: 0, flags: .last), &effects)
+    nextPing += 1
+  }
 
   mutating func addDeadline(_ deadline: ContinuousClock.Instant) {
     firstDeadline = firstDeadline.map { min($0, deadline) } ?? deadline
@@ -261,15 +292,9 @@ extension ControlConnection.State {
 
   /// Tells who waits for room, and forgets a stream on which nothing happens any more.
   mutating func settle(_ stream: UInt64, _ effects: inout ControlConnection.Effects) {
-    guard let index = answering.index(forKey: stream), answering.values[index].waiting.isEmpty
+    guard let index = answering.index(forKey: stream),
+      answering.values[index].settle(&effects.resumed)
     else { return }
-    if !answering.values[index].drained.isEmpty {
-      effects.resumed += answering.values[index].drained
-      answering.values[index].drained = []
-    }
-    if !answering.values[index].isHandled {
-      answeringBytes -= answering.values[index].requestBytes
-      answering.remove(at: index)
-    }
+    answeringBytes -= answering.remove(at: index).value.requestBytes
   }
 }

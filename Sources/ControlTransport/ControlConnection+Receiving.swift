@@ -74,7 +74,8 @@ extension ControlConnection {
         Self.frame(.pong(number), stream: 0, flags: .lastResponse), isUrgent: true)
     case (.success(.pong(let number)), .lastResponse):
       // To who watches the peer, that something came is all that it says.
-      state.withLock { $0.pings[number] }?.resolve(.success(.pong(number)))
+      state.withLock { $0.pings.removeValue(forKey: number) }?.answer
+        .resolve(.success(.pong(number)))
     default:
       throw BatonError(
         .protocolViolation,

@@ -69,8 +69,15 @@ extension ControlConnection {
           stream, BatonError(.deadlineExceeded, "the request was not answered in its time"),
           &effects)
       }
+      for (number, ping) in state.pings where ping.deadline <= now {
+        state.pings[number] = nil
+        let error = BatonError(
+          .deadlineExceeded, "\(remote.engine) sent no pong in the time it had")
+        effects.failures.append((.single(ping.answer), error))
+      }
       let open = state.answering.filter { $0.value.deadline > now }.map(\.value.deadline)
-      state.firstDeadline = (state.asking.values.map(\.deadline) + open).min()
+      state.firstDeadline =
+        (state.asking.values.map(\.deadline) + state.pings.values.map(\.deadline) + open).min()
     }
     perform(effects)
   }
@@ -128,10 +135,11 @@ extension ControlConnection {
         if let handler = answering.handler { effects.stopped.append(handler) }
         effects.resumed += answering.drained
       }
-      for ping in state.pings.values { effects.failures.append((.single(ping), reason)) }
+      for ping in state.pings.values { effects.failures.append((.single(ping.answer), reason)) }
       waiters = state.closeWaiters
       state.asking = [:]
       state.answering = [:]
+      state.pings = [:]
       state.closeWaiters = []
       return true
     }

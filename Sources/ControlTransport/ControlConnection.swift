@@ -74,20 +74,13 @@ package final class ControlConnection: Sendable {
   ///
   /// Throws `peerGone` when the connection is lost, and `deadlineExceeded` when none comes in time.
   package func ping(within limit: Duration) async throws {
-    // The numbers of the pings that watch the peer are small.
-    let number = UInt64.random(in: 1 << 32 ... .max)
     let pending = PendingAnswer()
+    let pinging = Pinging(answer: pending, deadline: ContinuousClock.now + limit)
+    var effects = Effects()
     try state.withLock { (state: inout State) throws(BatonError) in
-      if let reason = state.closeReason { throw reason }
-      state.pings[number] = pending
+      try state.ping(pinging, &effects)
     }
-    defer { state.withLock { _ = $0.pings.removeValue(forKey: number) } }
-    enqueue(Self.frame(.ping(number), stream: 0, flags: .last), isUrgent: true)
-    let timer = channel.eventLoop.scheduleTask(in: TimeAmount(limit)) {
-      pending.resolve(
-        .failure(BatonError(.deadlineExceeded, "no pong came within \(limit)")))
-    }
-    defer { timer.cancel() }
+    perform(effects)
     _ = try await pending.value()
   }
 
