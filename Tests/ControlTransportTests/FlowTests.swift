@@ -74,7 +74,8 @@ struct FlowTests {
         .modelAssetChunk(piece), stream: stream, flags: .response
       ).frames
     }
-    try await peer.send(frames)
+    // The server may close before the last byte is out.
+    try? await peer.send(frames)
     await connection.waitUntilClosed()
     let error = await TestPeer.error { for try await _ in answers {} }
     #expect(error?.code == .peerGone)
