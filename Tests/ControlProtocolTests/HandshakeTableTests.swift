@@ -141,8 +141,8 @@ struct HandshakeTableTests {
   }
 
   @Test("in any order, nothing is told and nothing completes before hello and proof were accepted")
-  func anyOrderFuzz() throws {
-    try Fuzzing("handshakes", inputs: 5_000).run { seed in
+  func anyOrderFuzz() async throws {
+    try await Fuzzing("handshakes", inputs: 5_000).run { seed in
       var random = SplitMix64(seed: seed)
       var handshake = try Handshake(seed % 2 == 0 ? .initiator : .acceptor)
       _ = handshake.machine.start()

@@ -68,8 +68,8 @@ struct StreamTableFuzzTests {
   }
 
   @Test("any events do to the table what they do to a model, and no limit is passed")
-  func model() {
-    Fuzzing("stream tables", inputs: 2_000).run { seed in
+  func model() async {
+    await Fuzzing("stream tables", inputs: 2_000).run { seed in
       var random = SplitMix64(seed: seed)
       let side: HandshakeMachine.Side = seed % 2 == 0 ? .initiator : .acceptor
       var table = StreamTable(side: side, maximumStreams: Self.maximumStreams)

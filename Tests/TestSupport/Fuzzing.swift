@@ -30,21 +30,14 @@ package struct Fuzzing: Sendable {
     self.inputs = Self.variable("BATON_FUZZ_INPUTS") ?? inputs
   }
 
-  package func run(_ body: (_ seed: UInt64) throws -> Void) rethrows {
-    var seed = firstSeed
-    let start = ContinuousClock.now
-    while goesOn(seed, since: start) {
-      try body(seed)
-      seed += 1
-    }
-    report(seed)
-  }
-
+  /// Between two inputs other tests have their turn: all share a few threads, and some of them
+  /// must answer in time.
   package func run(_ body: (_ seed: UInt64) async throws -> Void) async rethrows {
     var seed = firstSeed
     let start = ContinuousClock.now
     while goesOn(seed, since: start) {
       try await body(seed)
+      await Task.yield()
       seed += 1
     }
     report(seed)
