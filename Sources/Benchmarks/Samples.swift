@@ -5,14 +5,18 @@ struct TimedSamples {
   private(set) var times = Samples()
   private var processors = Duration.zero
 
-  /// - Parameter clock: the time that processors have spent so far.
+  /// - Parameters:
+  ///   - clock: the time that processors have spent so far.
+  ///   - count: how often `body` is done, one after the other.
   mutating func time(
-    _ clock: () -> Duration, _ body: () throws(BatonError) -> Void
+    _ clock: () -> Duration, count: Int = 1, _ body: () throws(BatonError) -> Void
   ) throws(BatonError) {
     let before = clock()
-    let start = ContinuousClock.now
-    try body()
-    times.add(ContinuousClock.now - start)
+    for _ in 0..<count {
+      let start = ContinuousClock.now
+      try body()
+      times.add(ContinuousClock.now - start)
+    }
     processors += clock() - before
   }
 

@@ -56,8 +56,8 @@ enum MigrationLimits {
   static let rdmaPiecesPerLane = 4
   /// One in so many READs of a chain has a completion, and the last.
   static let rdmaSignalEvery = 8
-  /// How long a reader looks for completions before it sleeps.
-  static let rdmaSpinMicroseconds = 100
+  /// How often a reader looks for completions in vain before it sleeps: some 100 us.
+  static let rdmaPolls = 2_000
   /// How long it sleeps at once: what a lost wake-up would cost.
   static let rdmaSleepMilliseconds: UInt32 = 100
   /// Windows of one ticket on each lane; one that needs more is READ with the pool's own key.

@@ -72,7 +72,9 @@ struct Perftest {
   }
 
   private static func number(_ columns: [Substring], _ place: Int) throws(BatonError) -> Double {
-    guard columns.indices.contains(place), let number = Double(columns[place]), number > 0 else {
+    guard columns.indices.contains(place), let number = Double(columns[place]), number > 0,
+      number.isFinite
+    else {
       throw BatonError(.internalError, "perftest printed no figures")
     }
     return number
@@ -97,7 +99,10 @@ struct Perftest {
         client.process.waitUntilExit()
         guard client.process.terminationStatus == 0 else { continue }
         let lines = text.split(separator: "\n").drop { !$0.contains("#bytes") }.dropFirst()
-        return lines.first?.split(separator: " ", omittingEmptySubsequences: true) ?? []
+        let columns = lines.first?.split(separator: " ", omittingEmptySubsequences: true) ?? []
+        // Where it cannot find out how fast the processor's counter is, once in a while.
+        if columns.contains("inf") || columns.contains("nan") { continue }
+        return columns
       }
     } catch {
       throw BatonError(

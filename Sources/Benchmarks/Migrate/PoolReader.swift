@@ -149,15 +149,14 @@ struct PoolReader: Sendable {
     case .copy:
       let isShort =
         options.transport == .rdma && options.bytes.rawValue <= BenchmarkLimits.shortReadBytes
-      for _ in 0..<(isShort ? BenchmarkLimits.shortReadsPerRound : 1) {
-        try samples.time(processors) { () throws(BatonError) in try copy() }
+      try samples.time(processors, count: isShort ? BenchmarkLimits.shortReadsPerRound : 1) {
+        () throws(BatonError) in try copy()
       }
     case .borrow:
-      for _ in 0..<BenchmarkLimits.borrowsPerRound {
-        try samples.time(processors) { () throws(BatonError) in
-          let addresses = try migration.borrow(sources, stamps: stamps).addresses
-          precondition(addresses.count == stamps.count, "an address for each block")
-        }
+      try samples.time(processors, count: BenchmarkLimits.borrowsPerRound) {
+        () throws(BatonError) in
+        let addresses = try migration.borrow(sources, stamps: stamps).addresses
+        precondition(addresses.count == stamps.count, "an address for each block")
       }
     }
   }

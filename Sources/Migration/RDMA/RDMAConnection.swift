@@ -117,7 +117,8 @@ final class RDMAConnection: TransportConnection {
   private func run(
     _ transfer: inout RDMATransfer, cancellation: MigrationCancellation?
   ) throws(BatonError) {
-    var lastProgress = ContinuousClock.now
+    var emptyPolls = 0
+    var silentSince: ContinuousClock.Instant?
     while true {
       if cancellation?.isCancelled == true, transfer.mayStop { transfer.stop() }
       try post(&transfer)
@@ -125,18 +126,19 @@ final class RDMAConnection: TransportConnection {
       let before = transfer.completed
       try take(&transfer)
       if transfer.completed > before {
-        lastProgress = .now
+        (emptyPolls, silentSince) = (0, nil)
         continue
       }
-      let silence = ContinuousClock.now - lastProgress
-      guard silence < .milliseconds(Int(timeoutMilliseconds)) else {
+      // A READ that is answered at once costs neither a sleep nor a look at the clock.
+      emptyPolls += 1
+      if emptyPolls < MigrationLimits.rdmaPolls { continue }
+      let start = silentSince ?? .now
+      silentSince = start
+      guard ContinuousClock.now - start < .milliseconds(Int(timeoutMilliseconds)) else {
         throw BatonError(
           .deadlineExceeded, "no READ from \(peer.engine) came back for \(timeoutMilliseconds) ms")
       }
-      // A READ that is answered at once costs no sleep.
-      if silence > .microseconds(MigrationLimits.rdmaSpinMicroseconds) {
-        try sleep(&transfer, lastProgress: lastProgress)
-      }
+      try sleep(&transfer)
     }
     if transfer.isStopped { throw BatonError(.cancelled, "the migration was cancelled") }
   }
@@ -167,9 +169,7 @@ final class RDMAConnection: TransportConnection {
   }
 
   /// Waits for a completion on each queue in turn, for as long as may be.
-  private func sleep(
-    _ transfer: inout RDMATransfer, lastProgress: ContinuousClock.Instant
-  ) throws(BatonError) {
+  private func sleep(_ transfer: inout RDMATransfer) throws(BatonError) {
     for queue in lanes.completions { try queue.arm() }
     let before = transfer.completed
     // Between the last look and the arming something may have come.
