@@ -81,7 +81,7 @@ let package = Package(
     library("KVCore"),
     library("Platform", ["KVCore", "CLinux"]),
     library("KVPool", ["KVCore", "Platform", "CLinux", "CKernels"]),
-    library("Verbs", ["KVCore", "CVerbs"]),
+    library("Verbs", ["KVCore", "CVerbs", "Platform"]),
     library("Migration", ["KVCore", "KVPool", "Platform", "ControlProtocol", "CKernels", "Verbs"]),
 
     // The control plane.

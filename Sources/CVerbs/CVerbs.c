@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static uint32_t bytes_of(enum ibv_mtu mtu)
 {
@@ -73,14 +72,6 @@ struct ibv_mr *cverbs_register(struct ibv_pd *domain, void *address, size_t leng
                  | (is_local ? IBV_ACCESS_LOCAL_WRITE : 0)
                  | (is_relaxed ? IBV_ACCESS_RELAXED_ORDERING : 0);
     return ibv_reg_mr(domain, address, length, access);
-}
-
-uint64_t cverbs_pinned_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
-        return 0;
-    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }
 
 struct ibv_qp *cverbs_create_queue_pair(struct ibv_pd *domain, struct ibv_cq *completions,

@@ -1,6 +1,7 @@
 import CVerbs
 import Glibc
 package import KVCore
+import Platform
 
 /// What may be used together: ibv_alloc_pd(3), and ibv_dealloc_pd(3) at the end. A class, because
 /// regions and queue pairs keep it.
@@ -50,13 +51,21 @@ package struct RegisteredMemory: ~Copyable, @unchecked Sendable {
   /// - Parameter isRelaxed: lets the device write out of order, which is faster on some hosts and
   ///   wrong where a reader looks at one place to know that another is written.
   ///
-  /// Throws `resourceExhausted` where the system lets the process pin no more memory, saying what
-  /// to set; `deviceError` for what else the device refuses.
+  /// Throws `incompatible` for more than the device takes as one region; `resourceExhausted` where
+  /// the system lets the process pin no more memory, saying what to set; `deviceError` for what
+  /// else the device refuses.
   package init(
     _ domain: ProtectionDomain, address: UInt, length: Int, use: Use, isRelaxed: Bool = false
   ) throws(BatonError) {
     guard let start = unsafe UnsafeMutableRawPointer(bitPattern: address) else {
       throw BatonError(.invalidArgument, "a region at address 0")
+    }
+    let most = domain.device.limits.regionBytes
+    guard UInt64(length) <= most else {
+      throw BatonError(
+        .incompatible,
+        "\(ByteCount(length)) are more than \(domain.device.name) takes as one region, "
+          + "\(ByteCount(Int(clamping: most))); a smaller pool or another transport is right")
     }
     guard
       let region = unsafe cverbs_register(
@@ -74,22 +83,16 @@ package struct RegisteredMemory: ~Copyable, @unchecked Sendable {
     remoteKey = unsafe region.pointee.rkey
   }
 
-  /// How much memory the process may pin (getrlimit(2) `RLIMIT_MEMLOCK`); nil for any amount.
-  package static var pinnedLimit: ByteCount? {
-    let limit = cverbs_pinned_limit()
-    return limit == UInt64.max ? nil : ByteCount(Int(clamping: limit))
-  }
-
   private static func failure(_ error: CInt, length: Int, device: String) -> BatonError {
     let size = ByteCount(length)
     guard error == ENOMEM else {
       return BatonError(verb: "ibv_reg_mr", subject: "\(size) on \(device)", errno: error)
     }
-    let allowed = pinnedLimit?.description ?? "unlimited"
+    let advice =
+      LockedMemory.current().advice(for: size)
+      ?? "the limit on locked memory allows it, but the kernel or the device has no room"
     return BatonError(
-      .resourceExhausted,
-      "\(size) cannot be pinned for \(device): the limit on locked memory is \(allowed); "
-        + "LimitMEMLOCK=infinity in the unit, or `ulimit -l unlimited`, is right")
+      .resourceExhausted, "\(size) cannot be pinned for \(device): \(advice)")
   }
 
   deinit { _ = unsafe ibv_dereg_mr(region) }

@@ -31,7 +31,8 @@ struct DiagnosisTests {
               regionBytes: 1 << 40, completions: 4_096, requests: 1_024, outgoingReads: 16,
               incomingReads: 16, hasWindows: true), ports: ports)
         ],
-      lockedDevices: [], pinnedLimit: nil,
+      lockedDevices: [],
+      lockedMemory: LockedMemory(limit: nil, pinned: .zero, isPrivileged: false),
       socketBuffers: SocketBuffers(sending: .mebibytes(16), receiving: .mebibytes(16)))
   }
 
@@ -71,8 +72,11 @@ struct DiagnosisTests {
   @Test("A limit on pinned memory matters where there is a device")
   func pinned() throws {
     var facts = Self.facts([Self.port(isActive: true)])
-    facts.pinnedLimit = .mebibytes(8)
+    facts.lockedMemory = LockedMemory(limit: .mebibytes(8), pinned: .zero, isPrivileged: false)
     #expect(try Self.finding(.rdma, facts).advice.contains { $0.contains("LimitMEMLOCK") })
+    facts.lockedMemory = LockedMemory(limit: .mebibytes(8), pinned: .zero, isPrivileged: true)
+    #expect(try Self.finding(.rdma, facts).advice.isEmpty)
+    facts.lockedMemory = LockedMemory(limit: .mebibytes(8), pinned: .zero, isPrivileged: false)
     facts.devices = []
     #expect(try !Self.finding(.rdma, facts).advice.contains { $0.contains("LimitMEMLOCK") })
   }

@@ -54,9 +54,6 @@ struct ibv_mr *_Nullable cverbs_register(struct ibv_pd *_Nonnull domain, void *_
                                          size_t length, int is_remote, int has_windows,
                                          int is_local, int is_relaxed);
 
-/* How many bytes the process may pin, RLIMIT_MEMLOCK (getrlimit(2)); UINT64_MAX for any number. */
-uint64_t cverbs_pinned_limit(void);
-
 /* A reliably connected queue pair with one gather entry a request. */
 struct ibv_qp *_Nullable cverbs_create_queue_pair(struct ibv_pd *_Nonnull domain,
                                                   struct ibv_cq *_Nonnull completions,

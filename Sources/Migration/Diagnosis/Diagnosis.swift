@@ -83,12 +83,11 @@ package struct Diagnosis: Hashable, Sendable {
         "without a device tcp is used; on any network Soft-RoCE gives one to try with: "
           + "`modprobe rdma_rxe && rdma link add rxe0 type rxe netdev INTERFACE`")
     }
-    said.append(
-      "memory that may be pinned: \(facts.pinnedLimit.map(\.description) ?? "any amount")")
-    if let limit = facts.pinnedLimit, limit < facts.availableMemory, activePorts > 0 {
-      advice.append(
-        "a pool larger than \(limit) cannot be pinned: `ulimit -l unlimited`, or "
-          + "LimitMEMLOCK=infinity in the unit")
+    let locked = facts.lockedMemory
+    let most = locked.isPrivileged ? nil : locked.limit
+    said.append("memory that may be pinned: \(most.map(\.description) ?? "any amount")")
+    if activePorts > 0, let raise = locked.advice(for: facts.availableMemory) {
+      advice.append("large pools cannot be pinned for devices: \(raise)")
     }
     return Finding(transport: .rdma, isUsable: activePorts > 0, facts: said, advice: advice)
   }

@@ -25,14 +25,14 @@ package struct MachineFacts: Hashable, Sendable {
   package var devices: [Device]
   /// The names of those that could not.
   package var lockedDevices: [String]
-  /// How much memory the process may pin; nil for any amount.
-  package var pinnedLimit: ByteCount?
+  /// How much memory the process may pin for devices.
+  package var lockedMemory: LockedMemory
   /// Nil where they cannot be read.
   package var socketBuffers: SocketBuffers?
 
   package init(
     availableMemory: ByteCount, hugePages: HugePageSettings, poolPages: PageReport?,
-    devices: [Device], lockedDevices: [String], pinnedLimit: ByteCount?,
+    devices: [Device], lockedDevices: [String], lockedMemory: LockedMemory,
     socketBuffers: SocketBuffers?
   ) {
     self.availableMemory = availableMemory
@@ -40,7 +40,7 @@ package struct MachineFacts: Hashable, Sendable {
     self.poolPages = poolPages
     self.devices = devices
     self.lockedDevices = lockedDevices
-    self.pinnedLimit = pinnedLimit
+    self.lockedMemory = lockedMemory
     self.socketBuffers = socketBuffers
   }
 
@@ -58,8 +58,7 @@ package struct MachineFacts: Hashable, Sendable {
     return MachineFacts(
       availableMemory: SystemMemory.availableBytes(), hugePages: .current(),
       poolPages: try? samplePages(), devices: devices, lockedDevices: locked,
-      pinnedLimit: RegisteredMemory.pinnedLimit,
-      socketBuffers: .current())
+      lockedMemory: .current(), socketBuffers: .current())
   }
 
   /// Makes shared memory as a pool does, and lets it go.
