@@ -1,5 +1,6 @@
 import CVerbs
 package import KVCore
+import Platform
 
 /// An open RDMA device: ibv_open_device(3), and ibv_close_device(3) at the end.
 ///
@@ -127,7 +128,8 @@ package final class DeviceContext: @unchecked Sendable {
       unsafe cverbs_query_gid(context, port, UInt32(index), &bytes, &kind, &interface) == 0,
       bytes.contains(where: { $0 != 0 }), let kind = GID.Kind(rawValue: UInt8(kind))
     else { return nil }
-    return GID(index: UInt8(index), bytes: bytes, kind: kind)
+    let bits = interface == 0 ? nil : Route.prefixBits(of: bytes, interface: interface)
+    return GID(index: UInt8(index), bytes: bytes, kind: kind, prefixBits: bits)
   }
 
   // MARK: The list of devices

@@ -21,12 +21,15 @@ package struct GID: Hashable, Sendable, CustomStringConvertible {
   package let index: UInt8
   package let bytes: [UInt8]
   package let kind: Kind
+  /// How many of its first bits the addresses of its subnet share, where that is known.
+  package let prefixBits: Int?
 
-  package init(index: UInt8, bytes: [UInt8], kind: Kind) {
+  package init(index: UInt8, bytes: [UInt8], kind: Kind, prefixBits: Int? = nil) {
     precondition(bytes.count == Self.byteCount, "a GID has 16 bytes")
     self.index = index
     self.bytes = bytes
     self.kind = kind
+    self.prefixBits = prefixBits
   }
 
   /// `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2).
@@ -45,47 +48,5 @@ package struct GID: Hashable, Sendable, CustomStringConvertible {
         .map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }
         .joined(separator: ":")
     return "\(address) (\(kind), index \(index))"
-  }
-
-  /// The pair by which two ports reach each other best.
-  ///
-  /// Both must be of one kind and one family. RoCE v2 is routed and comes before v1; an IPv4
-  /// address, which somebody has configured, before an IPv6 one, and both before link-local ones;
-  /// of those that are left the pair that has the longest common prefix, as on one subnet (RFC
-  /// 6724, rule 8).
-  ///
-  /// - Parameters:
-  ///   - own, peer: GIDs of one port each.
-  ///   - forced: the index in `own` that must be taken; nil for any.
-  package static func bestPair(
-    own: [GID], peer: [GID], forced: UInt8? = nil
-  ) -> (own: GID, peer: GID)? {
-    var best: (own: GID, peer: GID, rank: [Int])?
-    for one in own where forced == nil || one.index == forced {
-      for other in peer
-      where one.kind == other.kind && one.isIPv4 == other.isIPv4
-        && one.isLinkLocal == other.isLinkLocal
-      {
-        let rank = [
-          one.kind == .roceV1 ? 0 : 1, one.isIPv4 ? 1 : 0, one.isLinkLocal ? 0 : 1,
-          commonPrefixBits(one, other),
-        ]
-        guard let current = best, !current.rank.lexicographicallyPrecedes(rank) else {
-          best = (one, other, rank)
-          continue
-        }
-      }
-    }
-    return best.map { ($0.own, $0.peer) }
-  }
-
-  private static func commonPrefixBits(_ one: GID, _ other: GID) -> Int {
-    var bits = 0
-    for (left, right) in zip(one.bytes, other.bytes) {
-      let difference = left ^ right
-      bits += difference.leadingZeroBitCount
-      if difference != 0 { break }
-    }
-    return bits
   }
 }

@@ -5,7 +5,7 @@ import Verbs
 
 /// Two queue pairs of one device that are connected with each other, and memory for both.
 @safe
-private final class Loopback {
+final class Loopback {
   let device: DeviceContext
   let domain: ProtectionDomain
   let queue: CompletionQueue
@@ -14,11 +14,12 @@ private final class Loopback {
 
   static let bytes = 1 << 20
 
-  init() throws {
+  /// - Parameter completions: that the queue has room for.
+  init(completions: Int = 256) throws {
     let name = try #require(DeviceContext.deviceNames().first, "there is an RDMA device")
     device = try DeviceContext(opening: name)
     domain = try ProtectionDomain(device: device)
-    queue = try CompletionQueue(device: device, capacity: 256)
+    queue = try CompletionQueue(device: device, capacity: completions)
     unsafe source = Self.memory()
     unsafe target = Self.memory()
     for place in unsafe source.indices {
@@ -86,6 +87,8 @@ struct DeviceTests {
     let port = try #require(device.port(1))
     #expect(port.isActive && port.mtu >= ByteCount(256))
     #expect(!port.gids.isEmpty)
+    // The lab gives its interface an IPv4 address of 24 bits.
+    #expect(!RDMALab.isHere || port.gids.contains { $0.isIPv4 && $0.prefixBits == 96 + 24 })
     #expect(device.limits.requests >= 128 && device.limits.incomingReads > 0)
     #expect(device.port(200) == nil)
     #expect(throws: BatonError.self) { try DeviceContext(opening: "nothing0") }

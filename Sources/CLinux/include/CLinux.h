@@ -221,3 +221,17 @@ int clinux_tcp_accept(int listener);
 int clinux_send_all(int fd, struct iovec *_Nonnull parts, size_t count);
 ssize_t clinux_receive_some(int fd, void *_Nonnull bytes, size_t capacity);
 int clinux_receive_all(int fd, struct iovec *_Nonnull parts, size_t count);
+
+/*
+ * Addresses as 16 bytes, IPv4 ones as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).
+ *
+ * The one that packets to `peer` are sent from by the routing table: that of a connected datagram
+ * socket, which sends nothing.
+ */
+int clinux_route_source(const uint8_t *_Nonnull peer, uint8_t *_Nonnull source);
+
+/*
+ * How many of the first bits of an address of a network interface all of its subnet have, by the
+ * interface's netmask; -EADDRNOTAVAIL if it is not the interface's. For IPv4 96 more than usual.
+ */
+int clinux_prefix_bits(const uint8_t *_Nonnull address, uint32_t interface);
