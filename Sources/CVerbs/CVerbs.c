@@ -1,6 +1,7 @@
 #include "CVerbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 
@@ -255,4 +256,67 @@ int cverbs_wait(struct ibv_comp_channel *channel, int milliseconds)
         return -errno;
     ibv_ack_cq_events(queue, 1);
     return 1;
+}
+
+int cverbs_unblock_events(struct ibv_context *context)
+{
+    int flags = fcntl(context->async_fd, F_GETFL);
+    if (flags < 0 || fcntl(context->async_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    return 0;
+}
+
+static uint64_t subject_of(const struct ibv_async_event *event)
+{
+    switch (event->event_type) {
+    case IBV_EVENT_QP_FATAL:
+    case IBV_EVENT_QP_REQ_ERR:
+    case IBV_EVENT_QP_ACCESS_ERR:
+    case IBV_EVENT_QP_LAST_WQE_REACHED:
+    case IBV_EVENT_COMM_EST:
+    case IBV_EVENT_SQ_DRAINED:
+    case IBV_EVENT_PATH_MIG:
+    case IBV_EVENT_PATH_MIG_ERR:
+        return event->element.qp->qp_num;
+    case IBV_EVENT_CQ_ERR:
+        return (uintptr_t)event->element.cq->cq_context;
+    case IBV_EVENT_PORT_ACTIVE:
+    case IBV_EVENT_PORT_ERR:
+    case IBV_EVENT_LID_CHANGE:
+    case IBV_EVENT_PKEY_CHANGE:
+    case IBV_EVENT_SM_CHANGE:
+    case IBV_EVENT_CLIENT_REREGISTER:
+    case IBV_EVENT_GID_CHANGE:
+        return (uint64_t)event->element.port_num;
+    default:
+        return 0;
+    }
+}
+
+int cverbs_next_event(struct ibv_context *context, int wake, cverbs_event *result)
+{
+    struct pollfd polled[2] = {
+        {.fd = wake, .events = POLLIN},
+        {.fd = context->async_fd, .events = POLLIN},
+    };
+    for (;;) {
+        if (poll(polled, 2, -1) < 0) {
+            if (errno == EINTR)
+                continue;
+            return -errno;
+        }
+        if (polled[0].revents != 0)
+            return 0;
+        struct ibv_async_event event;
+        errno = 0;
+        if (ibv_get_async_event(context, &event) != 0) {
+            if (errno == EAGAIN || errno == EINTR)
+                continue;
+            return errno != 0 ? -errno : -EIO;
+        }
+        *result = (cverbs_event){.type = event.event_type, .subject = subject_of(&event)};
+        /* What the event is about is not destroyed before this. */
+        ibv_ack_async_event(&event);
+        return 1;
+    }
 }

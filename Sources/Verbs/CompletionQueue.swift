@@ -1,6 +1,7 @@
 import CVerbs
 import Glibc
 package import KVCore
+import Synchronization
 
 /// Where queue pairs tell what has been done: ibv_create_cq(3) with a channel to sleep on, and both
 /// destroyed at the end. A class, because queue pairs keep it.
@@ -25,16 +26,21 @@ package final class CompletionQueue: @unchecked Sendable {
   package static let batch = Int(CVERBS_CHAIN)
 
   package let device: DeviceContext
+  /// By which events name the queue: no other of this process has it.
+  package let number: UInt
   let queue: UnsafeMutablePointer<ibv_cq>
   private let channel: UnsafeMutablePointer<ibv_comp_channel>
+  private static let lastNumber = Atomic<UInt>(0)
 
   /// - Parameter capacity: of all completions that can be outstanding at once.
   package init(device: DeviceContext, capacity: Int) throws(BatonError) {
+    let number = Self.lastNumber.add(1, ordering: .relaxed).newValue
     guard let channel = unsafe ibv_create_comp_channel(device.context) else {
       throw BatonError(verb: "ibv_create_comp_channel", subject: device.name, errno: errno)
     }
     guard
-      let queue = unsafe ibv_create_cq(device.context, CInt(capacity), nil, channel, 0)
+      let queue = unsafe ibv_create_cq(
+        device.context, CInt(capacity), UnsafeMutableRawPointer(bitPattern: number), channel, 0)
     else {
       let error = errno
       _ = unsafe ibv_destroy_comp_channel(channel)
@@ -42,6 +48,7 @@ package final class CompletionQueue: @unchecked Sendable {
         verb: "ibv_create_cq", subject: "\(capacity) completions on \(device.name)", errno: error)
     }
     self.device = device
+    self.number = number
     unsafe self.channel = channel
     unsafe self.queue = queue
   }

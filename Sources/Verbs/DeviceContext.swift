@@ -83,10 +83,12 @@ package final class DeviceContext: @unchecked Sendable {
           + "/dev/infiniband?")
     }
     var found = cverbs_limits()
-    let result = unsafe cverbs_query_limits(opened, &found)
-    guard result == 0 else {
+    do throws(BatonError) {
+      try check(unsafe cverbs_query_limits(opened, &found), "ibv_query_device", wanted)
+      try check(unsafe cverbs_unblock_events(opened), "fcntl", wanted)
+    } catch {
       _ = unsafe ibv_close_device(opened)
-      throw BatonError(verb: "ibv_query_device", subject: wanted, errno: -result)
+      throw error
     }
     name = wanted
     unsafe context = opened

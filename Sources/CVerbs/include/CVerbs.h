@@ -143,3 +143,21 @@ int cverbs_arm(struct ibv_cq *_Nonnull queue);
 
 /* Waits for an armed queue's event and acknowledges it: 1, or 0 when the time is up. */
 int cverbs_wait(struct ibv_comp_channel *_Nonnull channel, int milliseconds);
+
+/* What a device reports beside completions. */
+typedef struct cverbs_event {
+    /* enum ibv_event_type */
+    uint32_t type;
+    /* A port's or a queue pair's number, or the context of a completion queue; else 0. */
+    uint64_t subject;
+} cverbs_event;
+
+/*
+ * Makes reading events not block: one that poll(2) has told of is gone again when what it is about
+ * is destroyed.
+ */
+int cverbs_unblock_events(struct ibv_context *_Nonnull context);
+
+/* Waits for the next event and acknowledges it: 1, or 0 once `wake` is readable. */
+int cverbs_next_event(struct ibv_context *_Nonnull context, int wake,
+                      cverbs_event *_Nonnull result);
