@@ -129,14 +129,18 @@ int clinux_is_huge_forbidden(void)
 
 int clinux_populate(void *address, size_t length, int writing, size_t page)
 {
-    int result;
-    RETRY(result, madvise(address, length, writing ? MADV_POPULATE_WRITE : MADV_POPULATE_READ));
+    int result, advice = writing ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+    RETRY(result, madvise(address, length, advice));
     if (result == 0)
         return 0;
     if (errno != EINVAL)
         return -errno;
+    /* Of no memory at all EINVAL is said by a kernel that does not know the advice. */
+    if (madvise(address, 0, advice) == 0)
+        return -EFAULT;
     for (size_t offset = 0; offset < length; offset += page) {
-        unsigned char *byte = (unsigned char *)address + offset;
+        /* Volatile, or the compiler leaves out what changes nothing. */
+        volatile unsigned char *byte = (volatile unsigned char *)address + offset;
         if (writing)
             __atomic_fetch_or(byte, 0, __ATOMIC_RELAXED);
         else

@@ -49,15 +49,9 @@ package struct SharedMapping: ~Copyable, @unchecked Sendable {
   ///
   /// Throws `resourceExhausted` where the memory does not suffice.
   package borrowing func populate() throws(BatonError) {
-    let isWritable: CInt = access == .readWrite ? 1 : 0
-    let page = SystemMemory.pageBytes.rawValue
-    if length >= SystemMemory.hugePageBytes {
-      unsafe clinux_make_huge(
-        base, length.rawValue, isWritable, page, SystemMemory.hugePageBytes.rawValue)
-    }
-    _ = try unsafe check(
-      clinux_populate(base, length.rawValue, isWritable, page),
-      "madvise MADV_POPULATE of \(length)", "shared memory")
+    try SystemMemory.populate(
+      address: address, length: length, isWritable: access == .readWrite,
+      wantsHugePages: length >= SystemMemory.hugePageBytes)
   }
 
   /// What pages the mapping lies on now; meaningful once it is populated.

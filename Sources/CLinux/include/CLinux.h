@@ -58,7 +58,8 @@ int clinux_is_huge_forbidden(void);
 
 /*
  * Makes every page present: MADV_POPULATE_READ or _WRITE (Linux 5.14), before that a touch of
- * each page. Where it can, it fails with an errno instead of a SIGBUS.
+ * each page. Where it can, it fails with an errno instead of a SIGBUS; -EFAULT for memory that
+ * cannot be touched so.
  */
 int clinux_populate(void *_Nonnull address, size_t length, int writing, size_t page);
 
