@@ -50,7 +50,7 @@ package struct LockedMemory: Hashable, Sendable {
   package func advice(for length: ByteCount) -> String? {
     guard let limit, !allows(length) else { return nil }
     return
-      "the process may lock \(limit) of memory and has locked \(pinned): raise the limit, with "
+      "the process may lock \(limit) of memory and has locked \(pinned); raise the limit with "
       + "`ulimit -l unlimited` in the shell, LimitMEMLOCK=infinity in a systemd unit or "
       + "`--ulimit memlock=-1` for a container"
   }

@@ -51,7 +51,7 @@ struct DiagnosisTests {
     let text = Diagnosis(facts).text
     for expected in [
       "rdma: can be used", "mlx5_0 port 1: active, RoCE, MTU 4 KiB", "10.0.0.7 (RoCE v2, index 1)",
-      "any amount",
+      "regions of up to 1 TiB", "any amount",
     ] {
       #expect(text.contains(expected), "\(expected)")
     }

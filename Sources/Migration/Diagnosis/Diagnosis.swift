@@ -54,7 +54,7 @@ package struct Diagnosis: Hashable, Sendable {
     for device in facts.devices {
       let limits = device.limits
       said.append(
-        "\(device.name): regions of \(ByteCount(Int(clamping: limits.regionBytes))), "
+        "\(device.name): regions of \(length(limits.regionBytes)), "
           + "\(limits.requests) requests a queue pair, \(limits.outgoingReads) READs at once, "
           + "memory windows \(limits.hasWindows ? "of type 2B" : "none")")
       for port in device.ports {
@@ -90,6 +90,11 @@ package struct Diagnosis: Hashable, Sendable {
       advice.append("large pools cannot be pinned for devices: \(raise)")
     }
     return Finding(transport: .rdma, isUsable: activePorts > 0, facts: said, advice: advice)
+  }
+
+  private static func length(_ bytes: UInt64) -> String {
+    // Devices say that there is no limit by one of the largest numbers there are.
+    bytes >> 60 > 0 ? "any length" : "up to \(ByteCount(Int(bytes)))"
   }
 
   private static func tcp(_ facts: MachineFacts) -> Finding {
