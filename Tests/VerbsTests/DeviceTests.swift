@@ -42,9 +42,10 @@ final class Loopback {
   var targetAddress: UInt { unsafe UInt(bitPattern: target.baseAddress) }
 
   func registered(
-    _ address: UInt, _ use: RegisteredMemory.Use
+    _ address: UInt, _ use: RegisteredMemory.Use, isRelaxed: Bool = false
   ) throws(BatonError) -> RegisteredMemory {
-    try RegisteredMemory(domain, address: address, length: Self.bytes, use: use)
+    try RegisteredMemory(
+      domain, address: address, length: Self.bytes, use: use, isRelaxed: isRelaxed)
   }
 
   func pair() throws(BatonError) -> QueuePair {
@@ -94,11 +95,15 @@ struct DeviceTests {
     #expect(throws: BatonError.self) { try DeviceContext(opening: "nothing0") }
   }
 
-  @Test("A chain of READs brings every byte, and the signalled ones have completions")
-  func reads() throws {
+  @Test(
+    "A chain of READs brings every byte, and the signalled ones have completions",
+    arguments: [false, true])
+  func reads(isRelaxed: Bool) throws {
     let loopback = try Loopback()
-    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
-    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
+    let source = try loopback.registered(
+      loopback.sourceAddress, .readByPeers, isRelaxed: isRelaxed)
+    let target = try loopback.registered(
+      loopback.targetAddress, .targetOfReads, isRelaxed: isRelaxed)
     let reader = try loopback.pair()
     let owner = try loopback.pair()
     try loopback.connect(reader, to: owner)

@@ -48,7 +48,8 @@ int cverbs_query_limits(struct ibv_context *_Nonnull context, cverbs_limits *_No
 
 /*
  * ibv_reg_mr is a macro. `is_remote`: peers may read it; `has_windows`: windows may be bound to
- * parts of it; `is_local`: the device may write it.
+ * parts of it; `is_local`: the device may write it; `is_relaxed`: in any order, which the library
+ * leaves out where the kernel does not know of it.
  */
 struct ibv_mr *_Nullable cverbs_register(struct ibv_pd *_Nonnull domain, void *_Nonnull address,
                                          size_t length, int is_remote, int has_windows,

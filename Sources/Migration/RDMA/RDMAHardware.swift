@@ -2,7 +2,8 @@ import ControlProtocol
 import KVCore
 import Verbs
 
-/// The active ports of this machine's RDMA devices, opened for use by links.
+/// This machine's RDMA devices, opened for use by links. The devices stay the same; their ports
+/// come and go.
 struct RDMAHardware: Sendable {
   /// One port, and what is made on its device.
   struct Port: Sendable {
@@ -23,21 +24,28 @@ struct RDMAHardware: Sendable {
     }
   }
 
+  /// One for each device.
+  let domains: [ProtectionDomain]
+  /// The ports that were active at the start.
   let ports: [Port]
+  private let gidIndex: UInt8?
 
-  /// Opens all devices; those that cannot be opened, and ports that are not up, are left out.
+  var devices: [DeviceContext] { domains.map(\.device) }
+
+  /// Opens all devices; those that cannot be opened are left out.
   ///
-  /// Throws `invalidArgument` for a GID index that no port has.
+  /// Throws `invalidArgument` for a GID index that no active port has.
   init(gidIndex: UInt8?) throws(BatonError) {
-    var ports: [Port] = []
+    var domains: [ProtectionDomain] = []
     for name in DeviceContext.deviceNames() {
       guard let device = try? DeviceContext(opening: name),
         let domain = try? ProtectionDomain(device: device)
       else { continue }
-      for port in device.ports() where port.isActive && (!port.isEthernet || !port.gids.isEmpty) {
-        ports.append(Port(domain: domain, port: port, forcedGID: gidIndex))
-      }
+      domains.append(domain)
     }
+    self.domains = domains
+    self.gidIndex = gidIndex
+    ports = Self.activePorts(of: domains, gidIndex: gidIndex)
     if let gidIndex, !ports.isEmpty,
       !ports.contains(where: { $0.port.gids.contains { $0.index == gidIndex } })
     {
@@ -45,70 +53,16 @@ struct RDMAHardware: Sendable {
       throw BatonError(
         .invalidArgument, "GID index \(gidIndex) is on no active port; there are \(all)")
     }
-    self.ports = ports
   }
-}
 
-/// The memory of one region, registered once with each device.
-final class RDMARegistration: Sendable {
-  /// An MR that an array can hold.
-  private final class OneDevice: Sendable {
-    let device: String
-    let memory: RegisteredMemory
+  /// The ports that are up now and can be reached, with the addresses that they have now.
+  func activePorts() -> [Port] { Self.activePorts(of: domains, gidIndex: gidIndex) }
 
-    init(device: String, memory: consuming RegisteredMemory) {
-      self.device = device
-      self.memory = memory
+  private static func activePorts(of domains: [ProtectionDomain], gidIndex: UInt8?) -> [Port] {
+    domains.flatMap { domain in
+      domain.device.ports()
+        .filter { $0.isActive && (!$0.isEthernet || !$0.gids.isEmpty) }
+        .map { Port(domain: domain, port: $0, forcedGID: gidIndex) }
     }
-  }
-
-  let key: RegionKey
-  let address: UInt
-  let length: Int
-  private let devices: [OneDevice]
-  /// Kept as long as a device may use the memory.
-  private let owner: any AnyObject & Sendable
-
-  /// Pins the region's memory. Blocks, for long where it is much.
-  ///
-  /// Throws as `RegisteredMemory.init` does.
-  init(
-    _ region: MemoryRegion, address: UInt, use: RegisteredMemory.Use, hardware: RDMAHardware
-  ) throws(BatonError) {
-    key = region.key
-    self.address = address
-    length = region.length.rawValue
-    owner = region.owner
-    var devices: [OneDevice] = []
-    for port in hardware.ports where !devices.contains(where: { $0.device == port.device.name }) {
-      devices.append(
-        OneDevice(
-          device: port.device.name,
-          memory: try RegisteredMemory(
-            port.domain, address: address, length: length, use: use)))
-    }
-    self.devices = devices
-  }
-
-  /// Whether the bytes from `address` on are this region's.
-  func contains(_ address: UInt, _ length: Int) -> Bool {
-    self.address <= address && address + UInt(length) <= self.address + UInt(self.length)
-  }
-
-  /// What binds a window to a part of the region.
-  func binding(
-    of window: MemoryWindow, to extent: RegionExtent, on port: RDMAHardware.Port
-  ) -> MemoryWindow.Change? {
-    devices.first { $0.device == port.device.name }.map {
-      .bind(window, to: $0.memory, offset: extent.offset, length: extent.length)
-    }
-  }
-
-  func localKey(on port: RDMAHardware.Port) -> UInt32 {
-    devices.first { $0.device == port.device.name }?.memory.localKey ?? 0
-  }
-
-  func remoteKey(on port: RDMAHardware.Port) -> UInt32 {
-    devices.first { $0.device == port.device.name }?.memory.remoteKey ?? 0
   }
 }
