@@ -1,4 +1,3 @@
-import Foundation
 import KVCore
 import TestSupport
 import Testing
@@ -44,26 +43,16 @@ struct LabDeviceEventTests {
     }
   }
 
-  private static func setLink(_ state: String) throws {
-    let ip = Process()
-    ip.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    let interface = try #require(ProcessInfo.processInfo.environment["INTERFACE"])
-    ip.arguments = ["ip", "link", "set", interface, state]
-    try ip.run()
-    ip.waitUntilExit()
-    try #require(ip.terminationStatus == 0)
-  }
-
   @Test("A port that goes down, and comes up again, is told of")
   func port() async throws {
     let name = try #require(DeviceContext.deviceNames().first)
     let device = try DeviceContext(opening: name)
     let recorder = try Recorder(device)
-    defer { try? Self.setLink("up") }
-    try Self.setLink("down")
+    defer { try? RDMALab.run("ip", "link", "set", RDMALab.interface, "up") }
+    try RDMALab.run("ip", "link", "set", RDMALab.interface, "down")
     await recorder.wait(for: .portDown(port: 1))
     #expect(device.port(1)?.isActive == false)
-    try Self.setLink("up")
+    try RDMALab.run("ip", "link", "set", RDMALab.interface, "up")
     await recorder.wait(for: .portActive(port: 1))
     #expect(device.port(1)?.isActive == true)
     recorder.listener.close()
