@@ -37,7 +37,8 @@ extension EngineHost {
   /// Over what this engine's links move blocks. Prefill takes data connections on the hosts of its
   /// control addresses; where there are none, on this machine's loopback.
   static func migrationOptions(
-    _ configuration: EngineConfiguration, addresses: [ControlAddress], keys: ClusterKeys?
+    _ configuration: EngineConfiguration, addresses: [ControlAddress], keys: ClusterKeys?,
+    logger: Logger
   ) -> MigrationOptions {
     let advertised = configuration.advertise.compactMap { try? ControlAddress($0).host }
     var hosts: [String] = []
@@ -52,7 +53,11 @@ extension EngineHost {
       transports: configuration.migration.transports, clusterKeys: keys,
       dataListeners: configuration.role == .prefill ? listeners : [],
       lanes: configuration.migration.lanes, gidIndex: configuration.migration.gidIndex,
-      progressTimeoutMilliseconds: UInt32(configuration.control.peerTimeoutMilliseconds))
+      progressTimeoutMilliseconds: UInt32(configuration.control.peerTimeoutMilliseconds)
+    ) { device, event in
+      logger.warning(
+        "RDMA device reports", metadata: ["device": "\(device)", "event": "\(event)"])
+    }
   }
 
   /// Pins the pool for devices, where there are any, and says what links can use.

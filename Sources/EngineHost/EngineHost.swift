@@ -78,7 +78,7 @@ package final class EngineHost: Sendable {
     self.migration = try MigrationBackend(
       engine: id, incarnation: incarnation,
       options: Self.migrationOptions(
-        configuration, addresses: addresses, keys: options.keys))
+        configuration, addresses: addresses, keys: options.keys, logger: logger))
     self.metrics = BatonMetrics()
     prepareTransports()
     logger.info(

@@ -2,6 +2,7 @@ package import ControlProtocol
 package import KVCore
 import Platform
 import Synchronization
+package import Verbs
 
 /// One engine's side of all its links: who may read which memory of ours, and whose we read.
 ///
@@ -318,6 +319,11 @@ package final class MigrationBackend: Sendable {
   /// What the link reads the peer with, for who goes on after the link has ended.
   func connection(of link: LinkID) throws(BatonError) -> LinkConnection {
     try connected(link).0
+  }
+
+  /// An RDMA device has reported this, to somebody else than its transport.
+  package func note(_ event: DeviceEvent, ofDevice name: String) {
+    for transport in transports { transport.note(event, ofDevice: name) }
   }
 
   // MARK: Ending

@@ -1,5 +1,6 @@
 package import ControlProtocol
 package import KVCore
+package import Verbs
 
 /// Over what an engine's links move KV blocks.
 package struct MigrationOptions: Sendable {
@@ -15,6 +16,8 @@ package struct MigrationOptions: Sendable {
   package var gidIndex: UInt8?
   /// How long a data connection or device may bring nothing, though asked, before another is tried.
   package var progressTimeoutMilliseconds: UInt32
+  /// Told what an RDMA device reports; called on a thread of the transport's, and must not block.
+  package var onDeviceEvent: @Sendable (_ device: String, DeviceEvent) -> Void
 
   /// A place where data connections are accepted.
   package struct DataListener: Hashable, Sendable {
@@ -40,7 +43,8 @@ package struct MigrationOptions: Sendable {
   package init(
     transports: [TransportKind] = TransportKind.allCases, clusterKeys: ClusterKeys? = nil,
     dataListeners: [DataListener] = [], lanes: Int = defaultLanes, gidIndex: UInt8? = nil,
-    progressTimeoutMilliseconds: UInt32 = defaultProgressTimeoutMilliseconds
+    progressTimeoutMilliseconds: UInt32 = defaultProgressTimeoutMilliseconds,
+    onDeviceEvent: @escaping @Sendable (_ device: String, DeviceEvent) -> Void = { _, _ in }
   ) {
     self.transports = transports
     self.clusterKeys = clusterKeys
@@ -48,5 +52,6 @@ package struct MigrationOptions: Sendable {
     self.lanes = lanes
     self.gidIndex = gidIndex
     self.progressTimeoutMilliseconds = progressTimeoutMilliseconds
+    self.onDeviceEvent = onDeviceEvent
   }
 }

@@ -1,5 +1,6 @@
 import ControlProtocol
 import KVCore
+import Verbs
 
 /// One start of one engine at the other end of a link.
 struct LinkPeer: Hashable, Sendable {
@@ -57,6 +58,9 @@ protocol Transport: Sendable {
     link: LinkID, peer: LinkPeer, remote: EndpointInfo
   ) throws(BatonError) -> any TransportConnection
 
+  /// What a device has reported.
+  func note(_ event: DeviceEvent, ofDevice name: String)
+
   /// Whether `onPeerDeath` will be called if the peer of a link dies now.
   func watchesPeer(of link: LinkID) -> Bool
 
@@ -83,6 +87,7 @@ extension Transport {
     TicketAccess()
   }
   func readerIsDone(_ ticket: TicketID) {}
+  func note(_ event: DeviceEvent, ofDevice name: String) {}
 
   func revoke(
     _ ticket: TicketID, readerIsDone: Bool, whenQuiet: @escaping @Sendable () -> Void

@@ -66,6 +66,19 @@ struct RemotePair {
   func connect(over relay: Relay? = nil) async throws -> PoolMigration {
     var remote = offered
     if let relay { remote.tcp?.addresses = [relay.address] }
+    return try await connect(remote)
+  }
+
+  /// Sets the link up anew, on both sides, and connects decode.
+  func connectAgain() async throws -> PoolMigration {
+    prefill.backend.release(link: link)
+    decode.backend.release(link: link)
+    let wanted = try decode.backend.endpointInfo(link: link)
+    try await prefill.backend.connect(link: link, remote: wanted)
+    return try await connect(prefill.backend.endpointInfo(link: link))
+  }
+
+  private func connect(_ remote: EndpointInfo) async throws -> PoolMigration {
     try await decode.backend.connect(link: link, remote: remote)
     return try PoolMigration(
       backend: decode.backend, link: link, peer: prefill.engine, remote: source.layout,

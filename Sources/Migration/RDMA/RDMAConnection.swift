@@ -51,7 +51,7 @@ final class RDMAConnection: TransportConnection {
     self.targets = targets
     self.timeoutMilliseconds = timeoutMilliseconds
     used = zip(lanes.lanes, endpoint.lanes).prefix(count).map { lane, theirs in
-      Lane(pair: lane, port: lanes.hardware.ports[lane.port], peerPort: theirs.port)
+      Lane(pair: lane, port: lanes.ports[lane.port], peerPort: theirs.port)
     }
     do throws(BatonError) {
       guard let proof = endpoint.proof, proof.remoteKeys.count == endpoint.ports.count else {

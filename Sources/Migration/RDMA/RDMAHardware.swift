@@ -26,8 +26,6 @@ struct RDMAHardware: Sendable {
 
   /// One for each device.
   let domains: [ProtectionDomain]
-  /// The ports that were active at the start.
-  let ports: [Port]
   private let gidIndex: UInt8?
 
   var devices: [DeviceContext] { domains.map(\.device) }
@@ -45,7 +43,7 @@ struct RDMAHardware: Sendable {
     }
     self.domains = domains
     self.gidIndex = gidIndex
-    ports = Self.activePorts(of: domains, gidIndex: gidIndex)
+    let ports = activePorts()
     if let gidIndex, !ports.isEmpty,
       !ports.contains(where: { $0.port.gids.contains { $0.index == gidIndex } })
     {
@@ -56,9 +54,7 @@ struct RDMAHardware: Sendable {
   }
 
   /// The ports that are up now and can be reached, with the addresses that they have now.
-  func activePorts() -> [Port] { Self.activePorts(of: domains, gidIndex: gidIndex) }
-
-  private static func activePorts(of domains: [ProtectionDomain], gidIndex: UInt8?) -> [Port] {
+  func activePorts() -> [Port] {
     domains.flatMap { domain in
       domain.device.ports()
         .filter { $0.isActive && (!$0.isEthernet || !$0.gids.isEmpty) }

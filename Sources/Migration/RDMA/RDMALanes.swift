@@ -7,7 +7,7 @@ final class RDMALanes: Sendable {
   /// A queue pair that an array can hold.
   final class Lane: Sendable {
     let pair: QueuePair
-    /// The place of its port in the hardware's ports.
+    /// The place of its port in `RDMALanes.ports`.
     let port: Int
     let sequence: UInt32
 
@@ -18,7 +18,8 @@ final class RDMALanes: Sendable {
     }
   }
 
-  let hardware: RDMAHardware
+  /// Those that were active when the lanes were made.
+  let ports: [RDMAHardware.Port]
   /// One for each device.
   let completions: [CompletionQueue]
   let lanes: [Lane]
@@ -28,14 +29,19 @@ final class RDMALanes: Sendable {
   /// - Parameters:
   ///   - count: how many.
   ///   - peerReads: whether the other side reads this one's memory; else this one reads.
-  init(hardware: RDMAHardware, count: Int, peerReads: Bool) throws(BatonError) {
-    self.hardware = hardware
+  ///
+  /// Throws `unavailable` without ports, and what the device says.
+  init(ports: [RDMAHardware.Port], count: Int, peerReads: Bool) throws(BatonError) {
+    guard !ports.isEmpty else {
+      throw BatonError(.unavailable, "no RDMA port of this machine is up")
+    }
+    self.ports = ports
     let requests = peerReads ? 2 * MigrationLimits.rdmaWindows : MigrationLimits.rdmaRequests
     var completions: [CompletionQueue] = []
     var lanes: [Lane] = []
     for place in 0..<count {
-      let port = place % hardware.ports.count
-      let (domain, number) = (hardware.ports[port].domain, hardware.ports[port].port.number)
+      let port = place % ports.count
+      let (domain, number) = (ports[port].domain, ports[port].port.number)
       var queue = completions.first { $0.device === domain.device }
       if queue == nil {
         // Errors report each request, so the queue has room for all of them.
@@ -55,7 +61,7 @@ final class RDMALanes: Sendable {
 
   /// READs that a lane has on their way, or answers, at once.
   func reads(of lane: Lane, peerReads: Bool) -> Int {
-    let limits = hardware.ports[lane.port].device.limits
+    let limits = ports[lane.port].device.limits
     let reads = peerReads ? limits.incomingReads : limits.outgoingReads
     return max(1, min(reads, MigrationLimits.rdmaReads))
   }
@@ -77,13 +83,21 @@ final class RDMALanes: Sendable {
     _ lane: Lane, to peer: RDMAEndpoint.Lane, on port: RDMAEndpoint.Port,
     gids: (own: UInt8, peer: [UInt8])?, peerReads: Bool
   ) throws(BatonError) {
-    let own = hardware.ports[lane.port].port
+    let own = ports[lane.port].port
     let atOnce = min(reads(of: lane, peerReads: peerReads), peer.reads)
     try lane.pair.connect(
       QueuePair.Path(
         queuePair: peer.queuePair, ownSequence: lane.sequence, peerSequence: peer.sequence,
         port: own.number, mtu: min(own.mtu, ByteCount(Int(port.mtu))), lid: port.lid, gids: gids,
         outgoingReads: peerReads ? 0 : atOnce, incomingReads: peerReads ? atOnce : 0))
+  }
+
+  /// Whether any of them is made on this device.
+  func use(_ device: DeviceContext) -> Bool { lanes.contains { ports[$0.port].device === device } }
+
+  /// Whether a queue pair of this number is one of them.
+  func contain(_ number: UInt32, of device: DeviceContext) -> Bool {
+    lanes.contains { $0.pair.number == number && ports[$0.port].device === device }
   }
 
   /// All queue pairs to ERR: nothing is read over them any more, on either side.

@@ -26,14 +26,14 @@ final class RDMALender: Sendable {
     var isClosed = false
   }
 
-  private let lanes: RDMALanes
+  let lanes: RDMALanes
   private let hasWindows: Bool
   private let state: Mutex<State>
 
   init(lanes: RDMALanes) {
     self.lanes = lanes
     hasWindows = lanes.lanes.allSatisfy {
-      lanes.hardware.ports[$0.port].device.limits.hasWindows
+      lanes.ports[$0.port].device.limits.hasWindows
     }
     state = Mutex(State(spare: lanes.lanes.map { _ in [] }))
   }
@@ -118,7 +118,7 @@ final class RDMALender: Sendable {
     do throws(BatonError) {
       for (place, lane) in lanes.lanes.enumerated() {
         while state.spare[place].count < count {
-          let domain = lanes.hardware.ports[lane.port].domain
+          let domain = lanes.ports[lane.port].domain
           state.spare[place].append(try MemoryWindow(domain))
         }
       }
@@ -138,7 +138,7 @@ final class RDMALender: Sendable {
     of sources: [RegionKey: RDMARegistration], _ state: inout State
   ) throws(BatonError) {
     try change(&state) { place in
-      let port = lanes.hardware.ports[lanes.lanes[place].port]
+      let port = lanes.ports[lanes.lanes[place].port]
       return zip(windows[place], extents).compactMap { window, extent in
         sources[extent.region]?.binding(of: window, to: extent, on: port)
       }
@@ -204,7 +204,7 @@ final class RDMALender: Sendable {
     let told = regions.map { region in
       RDMAWindow(
         region: region.key, offset: .zero, length: ByteCount(region.length),
-        remoteKeys: lanes.lanes.map { region.remoteKey(on: lanes.hardware.ports[$0.port]) })
+        remoteKeys: lanes.lanes.map { region.remoteKey(on: lanes.ports[$0.port]) })
     }
     return TicketAccess(windows: told, protection: .pool)
   }

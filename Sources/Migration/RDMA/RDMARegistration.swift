@@ -32,12 +32,13 @@ final class RDMARegistration: Sendable {
   private let populationTime: Duration
   private let pinningTime = Mutex(Duration.zero)
 
-  /// Pins the region's memory for the devices of `hardware.ports`; `cover` does so for others.
+  /// Pins the region's memory for the devices of `ports`; `cover` does so for others.
   /// Blocks, for long where it is much.
   ///
   /// Throws as `RegisteredMemory.init` does.
   init(
-    _ region: MemoryRegion, address: UInt, use: RegisteredMemory.Use, hardware: RDMAHardware
+    _ region: MemoryRegion, address: UInt, use: RegisteredMemory.Use,
+    ports: [RDMAHardware.Port]
   ) throws(BatonError) {
     key = region.key
     self.address = address
@@ -50,7 +51,7 @@ final class RDMARegistration: Sendable {
     try? SystemMemory.populate(
       address: address, length: region.length, isWritable: use == .targetOfReads)
     populationTime = ContinuousClock.now - start
-    try cover(hardware.ports)
+    try cover(ports)
   }
 
   /// Pins the memory for the devices of `ports` that have it not yet, side by side. Blocks, for

@@ -55,11 +55,13 @@ struct RDMATransfer {
 
   /// The READs that a lane is given next; nil if it has enough, or there are none.
   func nextChain(on lane: Int) -> [QueuePair.Read]? {
-    let room = MigrationLimits.rdmaRequests - lanes[lane].outstanding
-    // Of what is left each lane takes its share, so that none is idle at the end.
-    let left = (pieces.count - next + lanes.count - 1) / lanes.count
-    let count = min(room, QueuePair.chain, left)
-    guard count > 0, room >= min(QueuePair.chain / 2, left), !isStopped, mismatch == nil
+    // Of all that is outstanding or left each lane has its share, so that none is idle.
+    let work = pieces.count - next + lanes.reduce(0) { $0 + $1.outstanding }
+    let share = min(MigrationLimits.rdmaRequests, (work + lanes.count - 1) / lanes.count)
+    let room = min(share - lanes[lane].outstanding, pieces.count - next)
+    let count = min(room, QueuePair.chain)
+    guard count > 0, room >= min(QueuePair.chain / 2, share / 2, pieces.count - next), !isStopped,
+      mismatch == nil
     else { return nil }
     var chain: [QueuePair.Read] = []
     chain.reserveCapacity(count)

@@ -10,8 +10,9 @@ import Verbs
 /// decode has not said that it is done with them, that is after a moment in which it may.
 final class RDMATransport: Transport {
   private struct Link: Sendable {
-    /// The reader's queue pairs; nil until the link is offered, and when it is connected.
+    /// The reader's queue pairs; nil until the link is offered.
     var lanes: RDMALanes?
+    var isConnected = false
     /// The reader's targets.
     var regions: [MemoryRegion] = []
     /// The owner's side; nil until the reader is admitted.
@@ -32,19 +33,25 @@ final class RDMATransport: Transport {
   private let hardware: RDMAHardware
   private let options: MigrationOptions
   private let state = Mutex(State())
+  /// Nil until the transport is whole, and when it is closed.
+  private let events = Mutex<DeviceEvents?>(nil)
   /// What peers READ to see whether they reach this engine.
   private let proof = ScratchMemory(byteCount: RDMAEndpoint.Proof.byteCount)
   /// By where the memory lies and how it is used. Held while memory is pinned, so that this happens
   /// once.
   private let registrations = Mutex<[String: RDMARegistration]>([:])
 
-  /// Nil where there is no active port.
+  /// Nil where there is no device.
   ///
   /// Throws `invalidArgument` for a GID index that no port has.
   init?(options: MigrationOptions) throws(BatonError) {
     hardware = try RDMAHardware(gidIndex: options.gidIndex)
-    guard !hardware.ports.isEmpty else { return nil }
+    guard !hardware.devices.isEmpty else { return nil }
     self.options = options
+    let events = try DeviceEvents(of: hardware.devices) { [weak self] device, event in
+      self?.note(event, of: device)
+    }
+    self.events.withLock { $0 = events }
   }
 
   func begin(link: LinkID, onPeerDeath: @escaping @Sendable () -> Void) {
@@ -52,33 +59,46 @@ final class RDMATransport: Transport {
   }
 
   func prepare(_ region: MemoryRegion) throws(BatonError) {
+    try prepare(region, on: hardware.activePorts())
+  }
+
+  private func prepare(
+    _ region: MemoryRegion, on ports: [RDMAHardware.Port]
+  ) throws(BatonError) {
     if let address = region.sourceAddress {
-      _ = try registration(of: region, address: address, use: .readByPeers)
+      _ = try registration(of: region, address: address, use: .readByPeers, on: ports)
     }
     if let address = region.address {
-      _ = try registration(of: region, address: address, use: .targetOfReads)
+      _ = try registration(of: region, address: address, use: .targetOfReads, on: ports)
     }
   }
 
   var summary: String? {
-    let ports = hardware.ports.map { port in
+    let active = hardware.activePorts()
+    let ports = active.map { port in
       let kind = port.port.isEthernet ? "RoCE" : "InfiniBand"
       return "\(port.device.name) port \(port.port.number) (\(kind))"
     }
     let protection =
-      hardware.ports.allSatisfy(\.device.limits.hasWindows)
+      hardware.devices.allSatisfy(\.limits.hasWindows)
       ? "memory windows" : "no memory windows: peers with a ticket may read the whole pool"
-    return "rdma: \(ports.joined(separator: ", ")); \(protection)"
+    let pinned = registrations.withLock { $0.values.map(\.summary).sorted() }
+    let names = ports.isEmpty ? "no port is up" : ports.joined(separator: ", ")
+    return (["rdma: \(names)", protection] + pinned).joined(separator: "; ")
   }
 
   /// The region's registration, made the first time.
   private func registration(
-    of region: MemoryRegion, address: UInt, use: RegisteredMemory.Use
+    of region: MemoryRegion, address: UInt, use: RegisteredMemory.Use,
+    on ports: [RDMAHardware.Port]
   ) throws(BatonError) -> RDMARegistration {
     let name = "\(address)+\(region.length.rawValue) \(use)"
     return try registrations.withLock { (registrations) throws(BatonError) in
-      if let known = registrations[name] { return known }
-      let made = try RDMARegistration(region, address: address, use: use, hardware: hardware)
+      if let known = registrations[name] {
+        try known.cover(ports)
+        return known
+      }
+      let made = try RDMARegistration(region, address: address, use: use, ports: ports)
       registrations[name] = made
       return made
     }
@@ -89,41 +109,45 @@ final class RDMATransport: Transport {
   func offer(
     link: LinkID, peer: LinkPeer, regions: [MemoryRegion], in info: inout EndpointInfo
   ) throws(BatonError) {
-    let ports = hardware.ports.map(\.info)
     let shared = regions.filter { $0.sourceAddress != nil }
     guard !shared.isEmpty else {
-      for region in regions { try prepare(region) }
+      let lanes = try RDMALanes(
+        ports: hardware.activePorts(), count: options.lanes, peerReads: false)
+      for region in regions { try prepare(region, on: lanes.ports) }
       // The side that reads tells of its queue pairs first.
-      let lanes = try RDMALanes(hardware: hardware, count: options.lanes, peerReads: false)
       state.withLock { state in
         state.links[link]?.lanes = lanes
         state.links[link]?.regions = regions
       }
-      info.rdma = RDMAEndpoint(ports: ports, lanes: lanes.info(peerReads: false))
+      info.rdma = RDMAEndpoint(
+        ports: lanes.ports.map(\.info), lanes: lanes.info(peerReads: false))
       return
     }
-    let answer = state.withLock { $0.links[link]?.answer ?? [] }
-    guard !answer.isEmpty else { return }
+    let (answer, lender) = state.withLock { state in
+      (state.links[link]?.answer ?? [], state.links[link]?.lender)
+    }
+    guard let ports = lender?.lanes.ports else { return }
     var sources: [RegionKey: RDMARegistration] = [:]
     for region in shared {
       guard let address = region.sourceAddress else { continue }
-      sources[region.key] = try registration(of: region, address: address, use: .readByPeers)
+      sources[region.key] = try registration(
+        of: region, address: address, use: .readByPeers, on: ports)
     }
     let proven = try registration(
       of: MemoryRegion(
         key: RegionKey(0), length: ByteCount(RDMAEndpoint.Proof.byteCount), address: nil,
         sharing: .memory(address: proof.address), owner: proof),
-      address: proof.address, use: .readByPeers)
+      address: proof.address, use: .readByPeers, on: ports)
     state.withLock { [sources] in $0.links[link]?.sources = sources }
     info.rdma = RDMAEndpoint(
-      ports: ports, lanes: answer,
+      ports: ports.map(\.info), lanes: answer,
       regions: shared.compactMap { region in
         region.sourceAddress.map {
           RDMAEndpoint.Region(key: region.key, length: region.length, address: UInt64($0))
         }
       },
       proof: RDMAEndpoint.Proof(
-        address: UInt64(proof.address), remoteKeys: hardware.ports.map(proven.remoteKey)))
+        address: UInt64(proof.address), remoteKeys: ports.map(proven.remoteKey)))
   }
 
   func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError) {
@@ -132,7 +156,7 @@ final class RDMATransport: Transport {
     guard count > 0 else {
       throw BatonError(.invalidArgument, "\(peer.engine) has no queue pairs for link \(link)")
     }
-    let lanes = try RDMALanes(hardware: hardware, count: count, peerReads: true)
+    let lanes = try RDMALanes(ports: hardware.activePorts(), count: count, peerReads: true)
     var answer = lanes.info(peerReads: true)
     for (place, lane) in lanes.lanes.enumerated() {
       let theirs = endpoint.lanes[place]
@@ -140,7 +164,7 @@ final class RDMATransport: Transport {
         throw BatonError(.invalidArgument, "\(peer.engine) has no RDMA port \(theirs.port)")
       }
       let port = endpoint.ports[theirs.port]
-      let own = hardware.ports[lane.port]
+      let own = lanes.ports[lane.port]
       let pair = try Self.gids(own: own, peer: port, of: peer.engine)
       try lanes.connect(
         lane, to: theirs, on: port,
@@ -194,15 +218,16 @@ final class RDMATransport: Transport {
       throw BatonError(.unavailable, "\(peer.engine) offers no queue pairs for link \(link)")
     }
     let (held, regions) = state.withLock { state in
-      defer { state.links[link]?.lanes = nil }
-      return (state.links[link]?.lanes, state.links[link]?.regions ?? [])
+      defer { state.links[link]?.isConnected = true }
+      let entry = state.links[link]
+      return (entry?.isConnected == false ? entry?.lanes : nil, entry?.regions ?? [])
     }
     guard let lanes = held, endpoint.lanes.count <= lanes.lanes.count else {
       throw BatonError(
         .unavailable, "link \(link) has no queue pairs to connect with \(peer.engine)'s")
     }
     for (lane, theirs) in zip(lanes.lanes, endpoint.lanes) {
-      let own = hardware.ports[lane.port].port
+      let own = lanes.ports[lane.port].port
       guard endpoint.ports.indices.contains(theirs.port),
         !own.isEthernet
           || own.gids.indices.contains(theirs.peerGID)
@@ -218,7 +243,8 @@ final class RDMATransport: Transport {
     var targets: [RDMARegistration] = []
     for region in regions {
       guard let address = region.address else { continue }
-      targets.append(try registration(of: region, address: address, use: .targetOfReads))
+      targets.append(
+        try registration(of: region, address: address, use: .targetOfReads, on: lanes.ports))
     }
     return try RDMAConnection(
       peer: peer, lanes: lanes, used: endpoint.lanes.count, endpoint: endpoint, targets: targets,
@@ -276,13 +302,47 @@ final class RDMATransport: Transport {
     }
     old?.lanes?.fail()
     // Over this link nothing is read any more; others may have its tickets, too.
-    for ticket in old?.lender?.close() ?? [] where !lenders.contains(where: { $0.isLent(ticket) }) {
+    forget(old?.lender?.close() ?? [])
+  }
+
+  // MARK: Events
+
+  func note(_ event: DeviceEvent, ofDevice name: String) {
+    for device in hardware.devices where device.name == name { note(event, of: device) }
+  }
+
+  /// Queue pairs that a device has lost, and does not bring to ERR itself, are. A port that is down
+  /// may be up again before READs over it fail, so they are left to that.
+  private func note(_ event: DeviceEvent, of device: DeviceContext) {
+    options.onDeviceEvent(device.name, event)
+    switch event {
+    case .deviceFailed, .completionQueueFailed: fail { $0.use(device) }
+    case .queuePairFailed(let number): fail { $0.contain(number, of: device) }
+    case .portActive, .portDown, .portChanged, .other: break
+    }
+  }
+
+  private func fail(_ isMeant: (RDMALanes) -> Bool) {
+    let links = state.withLock { Array($0.links.values) }
+    for link in links {
+      if let lanes = link.lanes, isMeant(lanes) { lanes.fail() }
+      if let lender = link.lender, isMeant(lender.lanes) { forget(lender.close()) }
+    }
+  }
+
+  /// Tells who waits for tickets that cannot be read any more.
+  private func forget(_ tickets: [TicketID]) {
+    for ticket in tickets where !lenders.contains(where: { $0.isLent(ticket) }) {
       let whenQuiet = state.withLock { $0.waiting.removeValue(forKey: ticket) }
       whenQuiet?()
     }
   }
 
   func close() {
+    events.withLock { events in
+      events?.close()
+      events = nil
+    }
     let links = state.withLock { Array($0.links.keys) }
     for link in links { end(link: link) }
   }
