@@ -45,7 +45,11 @@ struct HandoverState: Sendable {
     }
     stamps += progress.stamps
     checksums += progress.checksums
-    windows += progress.windows
+    // Each progress could bring more, and there may be many.
+    guard windows.isEmpty || progress.windows.isEmpty else {
+      throw BatonError(.protocolViolation, "\(link.engine) speaks of windows twice")
+    }
+    if windows.isEmpty { windows = progress.windows }
     completion = progress.completion
     if completion != nil { completedAt = time }
     guard stamps.count <= plan.ticketBlocks else {

@@ -4,6 +4,7 @@ import ControlTransport
 import DecodeService
 import Inference
 import KVCore
+import KVPool
 import NIOPosix
 import Testing
 
@@ -133,7 +134,7 @@ struct DecodeEngineTests {
   /// What a prefill engine gets wrong, and what decode then says.
   enum Lie: String, CaseIterable {
     case otherStamp, otherChecksum, gap, tooManyBlocks, tooFewBlocks, negativeToken, noVocabulary
-    case endsEarly
+    case endsEarly, windowsTwice
 
     var code: ErrorCode {
       switch self {
@@ -142,7 +143,7 @@ struct DecodeEngineTests {
       // An answer that cannot be read.
       case .negativeToken: .invalidArgument
       case .endsEarly: .peerGone
-      case .gap, .tooManyBlocks, .tooFewBlocks, .noVocabulary: .protocolViolation
+      case .gap, .tooManyBlocks, .tooFewBlocks, .noVocabulary, .windowsTwice: .protocolViolation
       }
     }
 
@@ -162,6 +163,13 @@ struct DecodeEngineTests {
       case .noVocabulary:
         whole.completion = prefill.completion(TokenID(prefill.engine.model.vocabularySize))
       case .endsEarly: whole.completion = nil
+      case .windowsTwice:
+        let window = RDMAWindow(
+          region: PoolLayout.blocksKey, offset: .zero, length: .zero, remoteKeys: [])
+        let windows = PrefillProgress(
+          firstBlock: 0, stamps: [], checksums: [], completion: nil, windows: [window])
+        whole.windows = [window]
+        return [windows, whole]
       }
       return [whole]
     }
