@@ -24,7 +24,6 @@ actor LinkTable {
   /// One engine's link, or the set-up that is under way.
   private struct Entry {
     var machine = LinkMachine.none
-    var link: Link?
     var opening: Task<Link, any Error>?
     /// The best transport that a link to it has had.
     var bestTransport: TransportKind?
@@ -66,10 +65,12 @@ actor LinkTable {
       if let link = try? await opening.value { return link }
       try Task.checkCancellation()
     }
-    if let link = entries[engine]?.link, !link.isAlive { end(link) }
+    if case .live(let id) = entries[engine]?.machine, links[id]?.isAlive == false {
+      _ = entries[engine]?.machine.on(.lost(id))
+    }
     switch entries[engine, default: Entry()].machine.on(.wanted) {
-    case .use:
-      if let link = entries[engine]?.link { return link }
+    case .use(let id):
+      if let link = links[id] { return link }
     case .join:
       if let opening = entries[engine]?.opening { return try await opening.value }
     case .open:
@@ -86,7 +87,6 @@ actor LinkTable {
     defer { entries[engine]?.opening = nil }
     do {
       let link = try await open(engine, addresses: addresses)
-      entries[engine]?.link = link
       _ = entries[engine]?.machine.on(.opened(link.id))
       take(link)
       return link
@@ -94,12 +94,6 @@ actor LinkTable {
       _ = entries[engine]?.machine.on(.failed)
       throw error
     }
-  }
-
-  private func end(_ link: Link) {
-    guard entries[link.engine]?.link?.id == link.id else { return }
-    _ = entries[link.engine]?.machine.on(.lost(link.id))
-    entries[link.engine]?.link = nil
   }
 
   private func open(_ engine: EngineID, addresses: [String]) async throws -> Link {
@@ -199,7 +193,7 @@ actor LinkTable {
   private func lose(_ id: LinkID) {
     guard let link = links.removeValue(forKey: id) else { return }
     repairs.removeValue(forKey: id)?.cancel()
-    end(link)
+    _ = entries[link.engine]?.machine.on(.lost(id))
     let hasEnded = host.migration.peerHasEnded(link: id)
     host.migration.disconnect(link: id)
     host.logger.warning(
@@ -248,7 +242,6 @@ actor LinkTable {
       link.pool.hasFailed || other.pool.transport.isPreferred(to: link.pool.transport),
       case .use = entries[link.engine]?.machine.on(.replaced(link.id, by: other.id))
     else { return false }
-    entries[link.engine]?.link = other
     take(other)
     host.logger.info(
       "link replaced",
