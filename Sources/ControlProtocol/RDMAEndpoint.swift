@@ -110,6 +110,9 @@ package struct RDMAWindow: Hashable, Sendable {
   /// The remote key on each of the link's lanes.
   package var remoteKeys: [UInt32]
 
+  /// Of one ticket: no more than one chain of requests binds on a lane.
+  package static let maximumPerTicket = 64
+
   package init(region: RegionKey, offset: ByteCount, length: ByteCount, remoteKeys: [UInt32]) {
     self.region = region
     self.offset = offset

@@ -30,7 +30,7 @@ package enum WireLimits {
   package static let maximumRDMAPorts = 64
   package static let maximumRDMALanes = 64
   /// Parts that a ticket's blocks are READ in.
-  package static let maximumRDMAWindows = 64
+  package static let maximumRDMAWindows = RDMAWindow.maximumPerTicket
   package static let maximumPathBytes = 4_096
   /// Packet sequence numbers and queue pair numbers have 24 bits.
   package static let maximumSequence = 1 << 24 - 1

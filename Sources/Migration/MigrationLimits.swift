@@ -60,14 +60,12 @@ enum MigrationLimits {
   static let rdmaPolls = 2_000
   /// How long it sleeps at once: what a lost wake-up would cost.
   static let rdmaSleepMilliseconds: UInt32 = 100
-  /// Windows of one ticket on each lane; one that needs more is READ with the pool's own key.
-  static let rdmaWindows = 64
   /// How long a device may take to bind or invalidate windows, which it does in microseconds.
   static let windowMilliseconds = 1_000
   /// How long it may take to READ some bytes over each lane when it is connected.
-  static let proofMilliseconds: UInt32 = 1_000
-  /// How long a reader whose ticket was taken back has to say that it is done with it, before the
-  /// queue pairs of its link are stopped.
+  static let proofMilliseconds = 1_000
+  /// How long a reader whose ticket was taken back has to say that it is done with it, before its
+  /// windows are closed, or the queue pairs of its link.
   static let readerGraceMilliseconds = 1_000
 
   // Shared memory.

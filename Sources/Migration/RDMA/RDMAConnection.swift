@@ -19,7 +19,7 @@ final class RDMAConnection: TransportConnection {
   private let lanes: RDMALanes
   private let used: [Lane]
   private let sources: [RegionKey: RDMAEndpoint.Region]
-  private let targets: [RDMARegistration]
+  private let targets: [RDMASources.Target]
   private let timeoutMilliseconds: UInt32
   private let isBroken = Atomic(false)
   /// Held while a plan is read: completions are those of one. Its value is that read's number.
@@ -48,10 +48,13 @@ final class RDMAConnection: TransportConnection {
     regions = sources.mapValues(\.length)
     self.peer = peer
     self.lanes = lanes
-    self.targets = targets
     self.timeoutMilliseconds = timeoutMilliseconds
     used = zip(lanes.lanes, endpoint.lanes).prefix(count).map { lane, theirs in
       Lane(pair: lane, port: lanes.ports[lane.port], peerPort: theirs.port)
+    }
+    self.targets = targets.map { [used] target in
+      RDMASources.Target(
+        registration: target, localKeys: used.map { target.localKey(on: $0.port) })
     }
     do throws(BatonError) {
       guard let proof = endpoint.proof, proof.remoteKeys.count == endpoint.ports.count else {
@@ -84,8 +87,7 @@ final class RDMAConnection: TransportConnection {
       do throws(BatonError) {
         transfer = try RDMATransfer(
           plan,
-          from: RDMASources(
-            regions: sources, windows: windows, targets: targets, lanes: used),
+          from: RDMASources(regions: sources, windows: windows, targets: targets),
           number: number, lanes: used.count)
       } catch {
         return .failed(error, missing: plan)
@@ -205,20 +207,9 @@ final class RDMAConnection: TransportConnection {
         localKey: target.localKey, remoteKey: proof.remoteKeys[lane.peerPort], isSignalled: true)
       let (_, error) = lane.pair.pair.post([read])
       if let error { throw error }
-      let end = ContinuousClock.now + .milliseconds(Int(MigrationLimits.proofMilliseconds))
-      var status: CInt?
-      while status == nil {
-        for queue in lanes.completions { _ = try queue.poll { status = $0.status } }
-        guard status != nil || ContinuousClock.now < end else {
-          throw BatonError(
-            .deadlineExceeded,
-            "no answer of \(peer.engine) to the first READ in "
-              + "\(MigrationLimits.proofMilliseconds) ms")
-        }
-      }
-      if let status, status != 0 {
-        throw BatonError(completion: status, subject: "some bytes of \(peer.engine)")
-      }
+      try lanes.wait(
+        for: 1, id: read.id, of: "the first READ of \(peer.engine)",
+        milliseconds: MigrationLimits.proofMilliseconds)
     }
   }
 }

@@ -36,7 +36,7 @@ final class RDMALanes: Sendable {
       throw BatonError(.unavailable, "no RDMA port of this machine is up")
     }
     self.ports = ports
-    let requests = peerReads ? 2 * MigrationLimits.rdmaWindows : MigrationLimits.rdmaRequests
+    let requests = peerReads ? 2 * RDMAWindow.maximumPerTicket : MigrationLimits.rdmaRequests
     var completions: [CompletionQueue] = []
     var lanes: [Lane] = []
     for place in 0..<count {
@@ -90,6 +90,33 @@ final class RDMALanes: Sendable {
         queuePair: peer.queuePair, ownSequence: lane.sequence, peerSequence: peer.sequence,
         port: own.number, mtu: min(own.mtu, ByteCount(Int(port.mtu))), lid: port.lid, gids: gids,
         outgoingReads: peerReads ? 0 : atOnce, incomingReads: peerReads ? atOnce : 0))
+  }
+
+  /// Looks for the completions of requests that were posted with `id` until `count` have succeeded,
+  /// which takes microseconds: it does not sleep.
+  ///
+  /// Throws what one of them failed with; `deadlineExceeded` when they take longer than
+  /// `milliseconds`.
+  func wait(
+    for count: Int, id: UInt64, of subject: @autoclosure () -> String, milliseconds: Int
+  ) throws(BatonError) {
+    let end = ContinuousClock.now + .milliseconds(milliseconds)
+    var outstanding = count
+    while outstanding > 0 {
+      var failed: CInt?
+      for queue in completions {
+        _ = try queue.poll { completion in
+          guard completion.id == id else { return }
+          outstanding -= 1
+          if !completion.isSuccess { failed = completion.status }
+        }
+      }
+      if let failed { throw BatonError(completion: failed, subject: subject()) }
+      guard outstanding <= 0 || ContinuousClock.now < end else {
+        throw BatonError(
+          .deadlineExceeded, "\(subject()) had no completion in \(milliseconds) ms")
+      }
+    }
   }
 
   /// Whether any of them is made on this device.

@@ -7,7 +7,7 @@ import Verbs
 ///
 /// A ticket's extents are lent by a memory window each on each lane, and taken back by invalidating
 /// these: a READ with their keys is then refused by the device, whatever the peer wants. A ticket
-/// in more extents than `MigrationLimits.rdmaWindows`, and every one where a device has no windows,
+/// in more extents than `RDMAWindow.maximumPerTicket`, and every one where a device has no windows,
 /// is lent by the key of the whole region; only the end of the queue pairs takes that back.
 final class RDMALender: Sendable {
   private enum Loan {
@@ -50,7 +50,7 @@ final class RDMALender: Sendable {
       if let known = state.loans[ticket] { return known.access }
       guard !state.isClosed else { return TicketAccess() }
       let made: (Loan, TicketAccess)
-      if hasWindows, extents.count <= MigrationLimits.rdmaWindows,
+      if hasWindows, extents.count <= RDMAWindow.maximumPerTicket,
         let windows = take(extents.count, from: &state)
       {
         do throws(BatonError) {
@@ -163,25 +163,9 @@ final class RDMALender: Sendable {
       try lane.pair.post(changes[...], id: state.changes)
       outstanding += 1
     }
-    let end = ContinuousClock.now + .milliseconds(MigrationLimits.windowMilliseconds)
-    while outstanding > 0 {
-      var failure: BatonError?
-      for queue in lanes.completions {
-        _ = try queue.poll { completion in
-          guard completion.id == state.changes else { return }
-          outstanding -= 1
-          if !completion.isSuccess {
-            failure = BatonError(completion: completion.status, subject: "a memory window")
-          }
-        }
-      }
-      if let failure { throw failure }
-      guard outstanding == 0 || ContinuousClock.now < end else {
-        throw BatonError(
-          .deadlineExceeded,
-          "no memory window was changed in \(MigrationLimits.windowMilliseconds) ms")
-      }
-    }
+    try lanes.wait(
+      for: outstanding, id: state.changes, of: "a change of memory windows",
+      milliseconds: MigrationLimits.windowMilliseconds)
   }
 
   // MARK: What the peer is told

@@ -3,31 +3,23 @@ import KVCore
 
 /// Where a peer's bytes are for READs, and where they go, under one grant.
 struct RDMASources {
+  /// Memory of this side that READs write.
+  struct Target {
+    let registration: RDMARegistration
+    /// By lane.
+    let localKeys: [UInt32]
+  }
+
   /// Where one piece is, for any lane.
   struct Place {
     let address: UInt64
-    /// The place of its window in the grant.
     fileprivate let window: Int
-    fileprivate let target: RDMARegistration
+    fileprivate let target: Int
   }
 
-  private let regions: [RegionKey: RDMAEndpoint.Region]
-  /// By region and offset.
-  private let windows: [RDMAWindow]
-  private let targets: [RDMARegistration]
-  private let lanes: [RDMAConnection.Lane]
-
-  init(
-    regions: [RegionKey: RDMAEndpoint.Region], windows: [RDMAWindow],
-    targets: [RDMARegistration], lanes: [RDMAConnection.Lane]
-  ) {
-    self.regions = regions
-    self.windows = windows.sorted {
-      ($0.region.rawValue, $0.offset) < ($1.region.rawValue, $1.offset)
-    }
-    self.targets = targets
-    self.lanes = lanes
-  }
+  let regions: [RegionKey: RDMAEndpoint.Region]
+  let windows: [RDMAWindow]
+  let targets: [Target]
 
   /// Throws `unavailable` where the grant has nothing for lanes, `invalidArgument` for a piece
   /// outside of it, or outside the registered targets.
@@ -36,16 +28,19 @@ struct RDMASources {
       throw BatonError(.unavailable, "the peer has granted nothing over its RDMA lanes")
     }
     let (offset, end) = (piece.sourceOffset, piece.sourceOffset + piece.length)
-    // Few: `WireLimits.maximumRDMAWindows`.
-    let window = windows.lastIndex { $0.region == piece.region && $0.offset.rawValue <= offset }
-    guard let region = regions[piece.region], let window,
-      end - windows[window].offset.rawValue <= windows[window].length.rawValue
-    else {
+    // Few: `RDMAWindow.maximumPerTicket`.
+    let window = windows.firstIndex { window in
+      window.region == piece.region && window.offset.rawValue <= offset
+        && end - window.offset.rawValue <= window.length.rawValue
+    }
+    guard let region = regions[piece.region], let window else {
       throw BatonError(
         .invalidArgument, "bytes \(offset)..<\(end) of region \(piece.region) are not granted")
     }
-    guard let target = targets.first(where: { $0.contains(piece.targetAddress, piece.length) })
-    else {
+    let target = targets.firstIndex {
+      $0.registration.contains(piece.targetAddress, piece.length)
+    }
+    guard let target else {
       throw BatonError(
         .invalidArgument, "what region \(piece.region) is read to is not registered for that")
     }
@@ -54,9 +49,6 @@ struct RDMASources {
 
   /// The keys of both sides on a lane.
   func keys(of place: Place, lane: Int) -> (local: UInt32, remote: UInt32) {
-    (
-      place.target.localKey(on: lanes[lane].port),
-      windows[place.window].remoteKeys[lane]
-    )
+    (targets[place.target].localKeys[lane], windows[place.window].remoteKeys[lane])
   }
 }
