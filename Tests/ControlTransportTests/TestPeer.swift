@@ -147,12 +147,10 @@ struct RawPeer: Sendable {
     var messages: [(stream: UInt64, message: Message)] = []
     for await piece in bytes {
       decoder.feed(piece.span)
-      while let message = try decoder.next({ header, payload in
-        (header.stream, Result { try MessageCodec.decode(type: header.type, payload: payload) })
-      }) {
-        let content = try message.1.get()
+      while let received = try decoder.nextMessage() {
+        let content = try received.content.get()
         if case .ping = content, !withPings { continue }
-        messages.append((message.0, content))
+        messages.append((received.header.stream, content))
       }
       if messages.count >= enough { break }
     }

@@ -118,12 +118,8 @@ struct VectorTests {
       do throws(BatonError) {
         var decoder = FrameDecoder(limits: vector.frameLimits)
         decoder.feed(bytes.span)
-        while let content = try decoder.next({ header, payload in
-          Result { () throws(BatonError) in
-            try MessageCodec.decode(type: header.type, payload: payload)
-          }
-        }) {
-          _ = try content.get()
+        while let received = try decoder.nextMessage() {
+          _ = try received.content.get()
           before += 1
         }
         Issue.record("\(file): \(vector.name) was taken")

@@ -81,11 +81,9 @@ extension SystemTests {
 
     var decoder = FrameDecoder(limits: .established)
     decoder.feed(bytes.span)
-    let decoded = try decoder.next { header, payload in
-      (header, Result { try MessageCodec.decode(type: header.type, payload: payload) })
-    }
-    let (header, content) = try #require(decoded)
-    let again = try RawFrame.encode(content.get(), stream: header.stream, flags: header.flags)
+    let received = try #require(try decoder.nextMessage())
+    let again = try RawFrame.encode(
+      received.content.get(), stream: received.header.stream, flags: received.header.flags)
     #expect(Hexadecimal.string(again) == entry["canonical"]?.text, "\(shown)")
   }
 }
