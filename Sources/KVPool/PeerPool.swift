@@ -36,7 +36,7 @@ package final class PeerPool: Sendable {
     self.memory = memory
     self.layout = layout
     blockCount = layout.blockCount
-    blockBytes = layout.geometry.blockBytes.rawValue
+    blockBytes = layout.blockBytes
   }
 
   /// Where block `block` lies in this process, to be read only, and between two `verify`s.

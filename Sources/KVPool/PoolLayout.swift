@@ -20,6 +20,8 @@ package struct PoolLayout: Hashable, Sendable {
   package static let lineBytes = ByteCount(64)
 
   package let geometry: KVGeometry
+  /// `geometry.blockBytes`, which is a sum.
+  package let blockBytes: Int
   package let blockCount: Int
   package let blocks: Region
   package let lines: Region
@@ -40,6 +42,7 @@ package struct PoolLayout: Hashable, Sendable {
         .invalidArgument, "a KV pool of \(blockCount) blocks with \(geometry) has no valid length")
     }
     self.geometry = geometry
+    self.blockBytes = blockBytes
     self.blockCount = blockCount
     blocks = Region(key: Self.blocksKey, offset: .zero, length: ByteCount(blocksLength))
     lines = Region(
@@ -55,13 +58,10 @@ package struct PoolLayout: Hashable, Sendable {
   package var length: ByteCount { lines.offset + lines.length }
 
   /// Where block `block` starts, from the first byte of the memory.
-  func offset(of block: BlockIndex) -> Int { Int(block.rawValue) * geometry.blockBytes.rawValue }
+  func offset(of block: BlockIndex) -> Int { Int(block.rawValue) * blockBytes }
 
   /// Where the line of block `block` starts, from the first byte of the memory.
   func lineOffset(of block: BlockIndex) -> Int {
     lines.offset.rawValue + Int(block.rawValue) * Self.lineBytes.rawValue
   }
-
-  /// Whether all of `range` is inside the pool.
-  package func contains(_ range: BlockRange) -> Bool { range.end <= blockCount }
 }

@@ -279,8 +279,7 @@ package final class MigrationBackend: Sendable {
     link: LinkID, batch: [MigrationItem], under grant: ReadGrant? = nil
   ) throws(BatonError) -> MigrationOutcome {
     let (connection, regions) = try connected(link)
-    let local = Dictionary(uniqueKeysWithValues: regions.map { ($0.key, $0) })
-    let plan = try MigrationPlan(batch: batch, local: local, remote: connection.regions)
+    let plan = try MigrationPlan(batch: batch, local: regions, remote: connection.regions)
     // The plan has addresses only: a `disconnect` meanwhile must not end a region's owner.
     defer { withExtendedLifetime(regions) {} }
     let mismatch = try connection.read(plan, under: grant)

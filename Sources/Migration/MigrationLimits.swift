@@ -54,6 +54,8 @@ enum MigrationLimits {
   static let rdmaSmallestPieceBytes = 64 << 10
   /// Pieces that a lane should have of a plan at least, where they do not get too small.
   static let rdmaPiecesPerLane = 4
+  /// A reader keeps the memory for so many pieces, some 100 KiB, for the next plan.
+  static let rdmaPiecesKept = 1_024
   /// One in so many READs of a chain has a completion, and the last.
   static let rdmaSignalEvery = 8
   /// How often a reader looks for completions in vain before it sleeps: some 100 us.

@@ -1,5 +1,14 @@
 import KVCore
 
+/// A region as both sides of a link have it.
+struct RegionSides {
+  /// Where it begins in this process.
+  let targetAddress: UInt
+  let targetLength: ByteCount
+  /// The peer's.
+  let sourceLength: ByteCount
+}
+
 /// The reads that a batch comes to: checked against both sides' regions, neighbours joined.
 struct MigrationPlan: Sendable {
   /// One read as a transport gets it.
@@ -20,60 +29,55 @@ struct MigrationPlan: Sendable {
   /// batch is not verified.
   let checks: BlockChecks?
 
+  private var pieceCount = 0
+
   /// Whether the bytes are too many to stay in the caches.
   var goesPastCaches: Bool { bytes >= MigrationLimits.pastCachesBytes }
 
   /// What it comes to when every read is done.
   var outcome: MigrationOutcome { MigrationOutcome(bytes: bytes, reads: reads.count) }
 
-  /// - Parameters:
-  ///   - batch: in any order; pieces that follow each other on both sides become one read.
-  ///   - local: this side's regions.
-  ///   - remote: the lengths of the peer's regions.
-  ///   - checks: of as many blocks as the pieces have in all, each piece being whole blocks.
+  /// Nothing yet.
   ///
-  /// Throws `invalidArgument` that names the first piece that does not fit; nothing is then read.
-  init(
-    batch: [MigrationItem], local: [RegionKey: MemoryRegion], remote: [RegionKey: ByteCount],
-    checks: BlockChecks? = nil
-  ) throws(BatonError) {
+  /// - Parameters:
+  ///   - checks: of as many blocks as will be appended, in that order.
+  ///   - capacity: about how many pieces will be appended.
+  init(checks: BlockChecks? = nil, capacity: Int) {
     self.checks = checks
-    // Without checks every read starts at check 0, which nobody looks for.
-    let blockBytes = checks?.blockBytes ?? Int.max
-    reads.reserveCapacity(batch.count)
-    // Looked up only where the key changes: a batch may be thousands of pieces of one region.
-    var key: RegionKey?
-    var address: UInt = 0
-    var targetLength = ByteCount.zero
-    var sourceLength = ByteCount.zero
-    for (index, item) in batch.enumerated() {
-      if key != item.region {
-        guard let target = local[item.region], let start = target.address else {
-          throw Self.refusal(index, item, "this side has no writable region of that key")
-        }
-        guard let source = remote[item.region] else {
-          throw Self.refusal(index, item, "the peer has no region of that key")
-        }
-        (key, address, targetLength, sourceLength) = (item.region, start, target.length, source)
-      }
-      guard Self.fits(item.targetOffset, item.length, in: targetLength) else {
-        throw Self.refusal(index, item, "this side's region has \(targetLength.rawValue) bytes")
-      }
-      guard Self.fits(item.sourceOffset, item.length, in: sourceLength) else {
-        throw Self.refusal(index, item, "the peer's region has \(sourceLength.rawValue) bytes")
-      }
-      let (total, overflows) = bytes.rawValue.addingReportingOverflow(item.length.rawValue)
-      guard !overflows else { throw Self.refusal(index, item, "the batch has too many bytes") }
-      append(
-        item, at: address + UInt(item.targetOffset.rawValue), check: bytes.rawValue / blockBytes)
-      bytes = ByteCount(total)
+    reads.reserveCapacity(capacity)
+  }
+
+  /// Reads one piece more; one that follows the last on both sides joins it. With checks, a piece
+  /// is whole blocks.
+  ///
+  /// - Parameter sides: the piece's region, on both sides.
+  ///
+  /// Throws `invalidArgument` for what does not fit; nothing is then appended.
+  mutating func append(_ item: MigrationItem, of sides: RegionSides) throws(BatonError) {
+    defer { pieceCount += 1 }
+    guard Self.fits(item.targetOffset, item.length, in: sides.targetLength) else {
+      throw refusal(item, "this side's region has \(sides.targetLength.rawValue) bytes")
     }
+    guard Self.fits(item.sourceOffset, item.length, in: sides.sourceLength) else {
+      throw refusal(item, "the peer's region has \(sides.sourceLength.rawValue) bytes")
+    }
+    let (total, overflows) = bytes.rawValue.addingReportingOverflow(item.length.rawValue)
+    guard !overflows else { throw refusal(item, "the batch has too many bytes") }
+    guard item.length > .zero else { return }
+    var firstCheck = 0
     if let checks {
       precondition(
-        bytes.rawValue == checks.checksums.count * checks.blockBytes
-          && reads.allSatisfy { $0.length % checks.blockBytes == 0 },
+        item.length.rawValue % checks.blockBytes == 0
+          && total <= checks.checksums.count * checks.blockBytes,
         "a plan with checks moves whole blocks, one for each checksum")
+      firstCheck = bytes.rawValue / checks.blockBytes
     }
+    append(
+      Read(
+        region: item.region, sourceOffset: item.sourceOffset.rawValue,
+        targetAddress: sides.targetAddress + UInt(item.targetOffset.rawValue),
+        length: item.length.rawValue, firstCheck: firstCheck))
+    bytes = ByteCount(total)
   }
 
   /// Whether `offset ..< offset + length` lies in a region of `regionLength` bytes.
@@ -82,55 +86,61 @@ struct MigrationPlan: Sendable {
       && offset.rawValue <= regionLength.rawValue - length.rawValue
   }
 
-  private mutating func append(_ item: MigrationItem, at address: UInt, check: Int) {
-    guard item.length > .zero else { return }
-    if let last = reads.last, last.region == item.region,
-      last.sourceOffset + last.length == item.sourceOffset.rawValue,
-      last.targetAddress + UInt(last.length) == address
-    {
-      reads[reads.count - 1] = Read(
-        region: last.region, sourceOffset: last.sourceOffset, targetAddress: last.targetAddress,
-        length: last.length + item.length.rawValue, firstCheck: last.firstCheck)
-    } else {
-      reads.append(
-        Read(
-          region: item.region, sourceOffset: item.sourceOffset.rawValue, targetAddress: address,
-          length: item.length.rawValue, firstCheck: check))
+  private mutating func append(_ read: Read) {
+    guard let last = reads.last, last.region == read.region,
+      last.sourceOffset + last.length == read.sourceOffset,
+      last.targetAddress + UInt(last.length) == read.targetAddress
+    else {
+      reads.append(read)
+      return
     }
+    reads[reads.count - 1] = Read(
+      region: last.region, sourceOffset: last.sourceOffset, targetAddress: last.targetAddress,
+      length: last.length + read.length, firstCheck: last.firstCheck)
   }
 
   /// The same plan with only these of its reads, or parts of them.
-  func keeping(_ reads: [Read]) -> MigrationPlan {
+  func keeping(_ reads: some Sequence<Read>) -> MigrationPlan {
     var plan = self
-    plan.reads = reads
-    plan.bytes = ByteCount(reads.reduce(0) { $0 + $1.length })
+    plan.reads = Array(reads)
+    plan.bytes = ByteCount(plan.reads.reduce(0) { $0 + $1.length })
     return plan
   }
 
   /// The reads in pieces of at most `maximumBytes`; where there are checks, of whole blocks, and
   /// of one block at least.
-  func pieces(of maximumBytes: Int) -> [Read] {
+  func forEachPiece<Failure: Error>(
+    of maximumBytes: Int, _ body: (Read) throws(Failure) -> Void
+  ) throws(Failure) {
     let unit = checks?.blockBytes ?? 1
     let step = max(unit, maximumBytes / unit * unit)
-    var pieces: [Read] = []
-    pieces.reserveCapacity(reads.count + bytes.rawValue / step)
     for read in reads {
-      for start in stride(from: 0, to: read.length, by: step) {
-        pieces.append(
+      var start = 0
+      while start < read.length {
+        let length = min(step, read.length - start)
+        try body(
           Read(
             region: read.region, sourceOffset: read.sourceOffset + start,
-            targetAddress: read.targetAddress + UInt(start),
-            length: min(step, read.length - start),
+            targetAddress: read.targetAddress + UInt(start), length: length,
             firstCheck: read.firstCheck + (checks == nil ? 0 : start / unit)))
+        start += length
       }
     }
+  }
+
+  /// What `forEachPiece` gives.
+  func pieces(of maximumBytes: Int) -> [Read] {
+    var pieces: [Read] = []
+    pieces.reserveCapacity(reads.count + bytes.rawValue / max(1, maximumBytes))
+    forEachPiece(of: maximumBytes) { pieces.append($0) }
     return pieces
   }
 
-  private static func refusal(_ index: Int, _ item: MigrationItem, _ reason: String) -> BatonError {
+  /// What is wrong with the piece that is to be appended next.
+  func refusal(_ item: MigrationItem, _ reason: String) -> BatonError {
     BatonError(
       .invalidArgument,
-      "piece \(index) of a migration (region \(item.region), target "
+      "piece \(pieceCount) of a migration (region \(item.region), target "
         + "\(item.targetOffset.rawValue), source \(item.sourceOffset.rawValue), length "
         + "\(item.length.rawValue)): \(reason)")
   }

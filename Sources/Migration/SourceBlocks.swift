@@ -8,8 +8,10 @@ struct SourceBlocks: Sendable {
   let stamps: [UInt64]
   /// XXH3 of each block in `blocks`, or empty where nobody verifies them.
   let checksums: [UInt64]
-  private let layout: PoolLayout
   private let peer: EngineID
+  private let blockBytes: Int
+  /// Of all blocks of the peer's pool.
+  private let sourceLength: ByteCount
 
   /// Throws `invalidArgument` for blocks outside the pool, or another number of stamps or
   /// checksums.
@@ -17,9 +19,10 @@ struct SourceBlocks: Sendable {
     layout: PoolLayout, peer: EngineID, blocks: [BlockRange], stamps: [UInt64],
     checksums: [UInt64]
   ) throws(BatonError) {
-    if let outside = blocks.first(where: { !layout.contains($0) }) {
+    let blockCount = layout.blockCount
+    if let outside = blocks.first(where: { $0.end > blockCount }) {
       throw BatonError(
-        .invalidArgument, "blocks \(outside) of \(peer): its pool has \(layout.blockCount)")
+        .invalidArgument, "blocks \(outside) of \(peer): its pool has \(blockCount)")
     }
     guard blocks.blockCount == stamps.count else {
       throw BatonError(
@@ -30,8 +33,9 @@ struct SourceBlocks: Sendable {
         .invalidArgument,
         "\(stamps.count) blocks of \(peer) with \(checksums.count) checksums")
     }
-    self.layout = layout
     self.peer = peer
+    blockBytes = layout.blockBytes
+    sourceLength = layout.blocks.length
     self.blocks = blocks
     self.stamps = stamps
     self.checksums = checksums
@@ -66,37 +70,35 @@ struct SourceBlocks: Sendable {
 
   // MARK: Planning
 
-  /// How the blocks at `positions` come to `targets`, and what they must then be.
+  /// How the blocks at `positions` come to `targets`, and what they must then be: one piece for
+  /// each run that both have in common.
   ///
   /// Throws `invalidArgument` for targets that are not as many, or outside `destination`.
   func plan(
     _ positions: Range<Int>, to targets: [BlockRange], in destination: KVPool
   ) throws(BatonError) -> MigrationPlan {
-    let local = MemoryRegion.destination(destination)
-    let remote = layout.blocks
-    let checks = BlockChecks(
-      blockBytes: layout.geometry.blockBytes.rawValue,
-      checksums: Array(checksums[positions.clamped(to: checksums.indices)]))
-    return try MigrationPlan(
-      batch: pieces(of: blocks.blocks(at: positions), to: targets, in: destination),
-      local: [local.key: local], remote: [remote.key: remote.length],
-      checks: checksums.isEmpty ? nil : checks)
-  }
-
-  /// The pieces that bring `sources` to `targets`: one for each run that both have in common.
-  private func pieces(
-    of sources: [BlockRange], to targets: [BlockRange], in destination: KVPool
-  ) throws(BatonError) -> [MigrationItem] {
+    let isWhole = positions == stamps.indices
+    let sources = isWhole ? blocks : blocks.blocks(at: positions)
+    let targetCount = destination.blockCount
     guard sources.blockCount == targets.blockCount,
-      targets.allSatisfy({ destination.layout.contains($0) })
+      targets.allSatisfy({ $0.end <= targetCount })
     else {
       throw BatonError(
         .invalidArgument,
         "\(sources.blockCount) blocks of \(peer) do not go to blocks \(targets) of a pool of "
-          + "\(destination.blockCount)")
+          + "\(targetCount)")
     }
-    let blockBytes = layout.geometry.blockBytes
-    var items: [MigrationItem] = []
+    var checks: BlockChecks?
+    if !checksums.isEmpty {
+      checks = BlockChecks(
+        blockBytes: blockBytes,
+        checksums: isWhole ? checksums : Array(checksums[positions]))
+    }
+    let sides = RegionSides(
+      targetAddress: destination.baseAddress, targetLength: destination.layout.blocks.length,
+      sourceLength: sourceLength)
+    let blockBytes = ByteCount(blockBytes)
+    var plan = MigrationPlan(checks: checks, capacity: max(sources.count, targets.count))
     var target = 0
     var used = 0
     for source in sources {
@@ -104,21 +106,19 @@ struct SourceBlocks: Sendable {
       while done < source.count {
         let count = min(Int(source.count) - done, Int(targets[target].count) - used)
         if count > 0 {
-          items.append(
+          try plan.append(
             MigrationItem(
               region: PoolLayout.blocksKey,
               targetOffset: blockBytes * (Int(targets[target].first.rawValue) + used),
               sourceOffset: blockBytes * (Int(source.first.rawValue) + done),
-              length: blockBytes * count))
+              length: blockBytes * count),
+            of: sides)
         }
         done += count
         used += count
-        if used == targets[target].count {
-          target += 1
-          used = 0
-        }
+        if used == targets[target].count { (target, used) = (target + 1, 0) }
       }
     }
-    return items
+    return plan
   }
 }

@@ -143,15 +143,20 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
     try check(unsafe cverbs_to_error(pair), "ibv_modify_qp to ERR", subject)
   }
 
-  /// Posts `reads`, `chain` at most, with one doorbell. Returns how many the device took, and the
-  /// error that kept it from taking all.
-  package borrowing func post(_ reads: ArraySlice<Read>) -> (posted: Int, error: BatonError?) {
+  /// Posts `count` READs, `chain` at most, with one doorbell. Returns how many the device took, and
+  /// the error that kept it from taking all.
+  ///
+  /// - Parameter read: each of them, by its place.
+  package borrowing func post(
+    _ count: Int, _ read: (Int) -> Read
+  ) -> (posted: Int, error: BatonError?) {
     var posted = 0
     let pair = unsafe pair
     let result = unsafe withUnsafeTemporaryAllocation(
-      of: cverbs_read.self, capacity: reads.count
+      of: cverbs_read.self, capacity: count
     ) { buffer in
-      for (place, read) in reads.enumerated() {
+      for place in 0..<count {
+        let read = read(place)
         unsafe buffer.initializeElement(
           at: place,
           to: cverbs_read(
@@ -161,7 +166,7 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
             is_signalled: read.isSignalled ? 1 : 0))
       }
       guard let first = buffer.baseAddress else { return CInt(0) }
-      return unsafe cverbs_post_reads(pair, first, reads.count, &posted)
+      return unsafe cverbs_post_reads(pair, first, count, &posted)
     }
     guard result < 0 else { return (posted, nil) }
     return (posted, BatonError(verb: "ibv_post_send", subject: subject, errno: -result))

@@ -116,7 +116,7 @@ struct DeviceTests {
         remoteAddress: UInt64(loopback.sourceAddress) + UInt64((63 - place) * piece), length: piece,
         localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: place % 16 == 15)
     }
-    let (posted, error) = reader.post(reads[...])
+    let (posted, error) = reader.post(reads.count) { reads[$0] }
     #expect(posted == 64 && error == nil)
     let completions = try loopback.completions(4)
     #expect(completions.map(\.id) == [15, 31, 47, 63])
@@ -139,7 +139,7 @@ struct DeviceTests {
         remoteAddress: UInt64(loopback.sourceAddress), length: 4_096, localKey: target.localKey,
         remoteKey: source.remoteKey ^ (place == 1 ? 0x5A5A00 : 0), isSignalled: true)
     }
-    #expect(reader.post(reads[...]).error == nil)
+    #expect(reader.post(reads.count, { reads[$0] }).error == nil)
     let completions = try loopback.completions(4)
     #expect(completions.map(\.id) == [0, 1, 2, 3])
     #expect(completions[0].isSuccess)
@@ -161,7 +161,7 @@ struct DeviceTests {
     let read = QueuePair.Read(
       id: 9, localAddress: loopback.targetAddress, remoteAddress: UInt64(loopback.sourceAddress),
       length: 4_096, localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: true)
-    #expect(reader.post([read]).error == nil)
+    #expect(reader.post(1, { _ in read }).error == nil)
     try reader.fail()
     let completions = try loopback.completions(1)
     #expect(completions.map(\.id) == [9])

@@ -18,12 +18,10 @@ final class RDMAConnection: TransportConnection {
   private let peer: LinkPeer
   private let lanes: RDMALanes
   private let used: [Lane]
-  private let sources: [RegionKey: RDMAEndpoint.Region]
-  private let targets: [RDMASources.Target]
   private let timeoutMilliseconds: UInt32
   private let isBroken = Atomic(false)
-  /// Held while a plan is read: completions are those of one. Its value is that read's number.
-  private let reading = Mutex<UInt64>(0)
+  /// Held while a plan is read: completions are those of one.
+  private let reading: Mutex<RDMATransfer>
 
   /// The queue pairs are connected; some bytes of the peer's are read over each of them, which
   /// proves that it can be reached. Blocks, for a bounded time.
@@ -44,18 +42,20 @@ final class RDMAConnection: TransportConnection {
           .invalidArgument, "\(peer.engine) offers a region \(region.key) that cannot be")
       }
     }
-    self.sources = sources
     regions = sources.mapValues(\.length)
     self.peer = peer
     self.lanes = lanes
     self.timeoutMilliseconds = timeoutMilliseconds
-    used = zip(lanes.lanes, endpoint.lanes).prefix(count).map { lane, theirs in
+    let used = zip(lanes.lanes, endpoint.lanes).prefix(count).map { lane, theirs in
       Lane(pair: lane, port: lanes.ports[lane.port], peerPort: theirs.port)
     }
-    self.targets = targets.map { [used] target in
+    self.used = used
+    let targets = targets.map { target in
       RDMASources.Target(
         registration: target, localKeys: used.map { target.localKey(on: $0.port) })
     }
+    reading = Mutex(
+      RDMATransfer(from: RDMASources(regions: sources, targets: targets), lanes: used.count))
     do throws(BatonError) {
       guard let proof = endpoint.proof, proof.remoteKeys.count == endpoint.ports.count else {
         throw BatonError(.invalidArgument, "\(peer.engine) offers no bytes to try its lanes with")
@@ -77,18 +77,13 @@ final class RDMAConnection: TransportConnection {
           .protocolViolation, "\(peer.engine) tells windows for other than \(used.count) lanes"),
         missing: plan)
     }
-    return reading.withLock { number in
+    return reading.withLock { transfer in
       guard !isBroken.load(ordering: .relaxed) else {
         return .failed(
           BatonError(.unavailable, "the queue pairs to \(peer.engine) have failed"), missing: plan)
       }
-      number += 1
-      var transfer: RDMATransfer
       do throws(BatonError) {
-        transfer = try RDMATransfer(
-          plan,
-          from: RDMASources(regions: sources, windows: windows, targets: targets),
-          number: number, lanes: used.count)
+        try transfer.begin(plan, under: windows)
       } catch {
         return .failed(error, missing: plan)
       }
@@ -99,7 +94,7 @@ final class RDMAConnection: TransportConnection {
         isBroken.store(true, ordering: .relaxed)
         lanes.fail()
         drain(&transfer)
-        return .failed(error, missing: transfer.missing)
+        return .failed(error, missing: transfer.missing(of: plan))
       }
       if let mismatch = transfer.mismatch { return .mismatch(mismatch) }
       return .complete
@@ -119,43 +114,36 @@ final class RDMAConnection: TransportConnection {
   private func run(
     _ transfer: inout RDMATransfer, cancellation: MigrationCancellation?
   ) throws(BatonError) {
-    var emptyPolls = 0
-    var silentSince: ContinuousClock.Instant?
     while true {
       if cancellation?.isCancelled == true, transfer.mayStop { transfer.stop() }
-      try post(&transfer)
+      for place in used.indices {
+        while try transfer.post(on: place, to: used[place].pair.pair) {}
+      }
       if transfer.isIdle { break }
-      let before = transfer.completed
-      try take(&transfer)
-      if transfer.completed > before {
-        (emptyPolls, silentSince) = (0, nil)
-        continue
-      }
-      // A READ that is answered at once costs neither a sleep nor a look at the clock.
-      emptyPolls += 1
-      if emptyPolls < MigrationLimits.rdmaPolls { continue }
-      let start = silentSince ?? .now
-      silentSince = start
-      guard ContinuousClock.now - start < .milliseconds(Int(timeoutMilliseconds)) else {
-        throw BatonError(
-          .deadlineExceeded, "no READ from \(peer.engine) came back for \(timeoutMilliseconds) ms")
-      }
-      try sleep(&transfer)
+      try takeNext(&transfer)
     }
     if transfer.isStopped { throw BatonError(.cancelled, "the migration was cancelled") }
   }
 
-  private func post(_ transfer: inout RDMATransfer) throws(BatonError) {
-    for place in used.indices {
-      while let chain = transfer.nextChain(on: place) {
-        let (posted, error) = used[place].pair.pair.post(chain[...])
-        transfer.note(posted: posted, of: chain.count, on: place)
-        if let error { throw error }
-      }
+  /// Takes what has come, once something has.
+  private func takeNext(_ transfer: inout RDMATransfer) throws(BatonError) {
+    let before = transfer.completed
+    // A READ that is answered at once costs neither a sleep nor a look at the clock.
+    for _ in 0..<MigrationLimits.rdmaPolls {
+      try take(&transfer)
+      if transfer.completed > before { return }
     }
+    let end = ContinuousClock.now + .milliseconds(Int(timeoutMilliseconds))
+    while ContinuousClock.now < end {
+      try sleep(&transfer)
+      try take(&transfer)
+      if transfer.completed > before { return }
+    }
+    throw BatonError(
+      .deadlineExceeded, "no READ from \(peer.engine) came back for \(timeoutMilliseconds) ms")
   }
 
-  /// Takes what has come.
+  /// Takes what is there.
   private func take(_ transfer: inout RDMATransfer) throws(BatonError) {
     var failure: BatonError?
     for queue in lanes.completions {
@@ -205,7 +193,7 @@ final class RDMAConnection: TransportConnection {
       let read = QueuePair.Read(
         id: 0, localAddress: memory.address, remoteAddress: proof.address, length: length,
         localKey: target.localKey, remoteKey: proof.remoteKeys[lane.peerPort], isSignalled: true)
-      let (_, error) = lane.pair.pair.post([read])
+      let (_, error) = lane.pair.pair.post(1) { _ in read }
       if let error { throw error }
       try lanes.wait(
         for: 1, id: read.id, of: "the first READ of \(peer.engine)",

@@ -1,7 +1,7 @@
 import ControlProtocol
 import KVCore
 
-/// Where a peer's bytes are for READs, and where they go, under one grant.
+/// Where a peer's bytes are for READs, and where they go.
 struct RDMASources {
   /// Memory of this side that READs write.
   struct Target {
@@ -18,8 +18,9 @@ struct RDMASources {
   }
 
   let regions: [RegionKey: RDMAEndpoint.Region]
-  let windows: [RDMAWindow]
   let targets: [Target]
+  /// Of the grant that is used.
+  var windows: [RDMAWindow] = []
 
   /// Throws `unavailable` where the grant has nothing for lanes, `invalidArgument` for a piece
   /// outside of it, or outside the registered targets.
