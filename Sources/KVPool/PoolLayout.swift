@@ -10,6 +10,8 @@ package struct PoolLayout: Hashable, Sendable {
     /// From the first byte of the memory.
     package let offset: ByteCount
     package let length: ByteCount
+    /// What is read as a whole: a block, or a line.
+    package let unit: ByteCount
   }
 
   /// The region of the blocks.
@@ -44,11 +46,13 @@ package struct PoolLayout: Hashable, Sendable {
     self.geometry = geometry
     self.blockBytes = blockBytes
     self.blockCount = blockCount
-    blocks = Region(key: Self.blocksKey, offset: .zero, length: ByteCount(blocksLength))
+    blocks = Region(
+      key: Self.blocksKey, offset: .zero, length: ByteCount(blocksLength),
+      unit: ByteCount(blockBytes))
     lines = Region(
       key: Self.linesKey,
       offset: SystemMemory.roundUp(ByteCount(blocksLength), to: SystemMemory.pageBytes),
-      length: Self.lineBytes * blockCount)
+      length: Self.lineBytes * blockCount, unit: Self.lineBytes)
   }
 
   /// In the order in which they lie in memory.

@@ -21,17 +21,21 @@ package struct MemoryRegion: Sendable {
   /// The first byte in this process, where migrations write; nil where they may not.
   package let address: UInt?
   package let sharing: Sharing
+  /// What is read as a whole, a block: where the region is given to a device in parts, each is a
+  /// multiple of it.
+  package let unit: ByteCount
   /// Whose memory it is; kept alive for as long as the region is registered or being written.
   package let owner: any AnyObject & Sendable
 
   package init(
     key: RegionKey, length: ByteCount, address: UInt?, sharing: Sharing,
-    owner: any AnyObject & Sendable
+    unit: ByteCount = ByteCount(1), owner: any AnyObject & Sendable
   ) {
     self.key = key
     self.length = length
     self.address = address
     self.sharing = sharing
+    self.unit = unit
     self.owner = owner
   }
 
@@ -43,7 +47,7 @@ package struct MemoryRegion: Sendable {
         sharing: .file(
           pool.file, offset: region.offset,
           address: pool.baseAddress + UInt(region.offset.rawValue)),
-        owner: pool)
+        unit: region.unit, owner: pool)
     }
   }
 
@@ -52,7 +56,8 @@ package struct MemoryRegion: Sendable {
     let blocks = pool.layout.blocks
     return MemoryRegion(
       key: blocks.key, length: blocks.length,
-      address: pool.baseAddress + UInt(blocks.offset.rawValue), sharing: .none, owner: pool)
+      address: pool.baseAddress + UInt(blocks.offset.rawValue), sharing: .none,
+      unit: blocks.unit, owner: pool)
   }
 
   /// Where peers' reads of the region begin in this process; nil where it is not shared.

@@ -14,6 +14,8 @@ package struct MigrationOptions: Sendable {
   package var lanes: Int
   /// Which entry of a port's table of GIDs RDMA uses; nil for the best.
   package var gidIndex: UInt8?
+  /// What a device is given as one memory region at most, where it would take more.
+  package var registrationBytes: ByteCount
   /// How long a data connection or device may bring nothing, though asked, before another is tried.
   package var progressTimeoutMilliseconds: UInt32
   /// Told what an RDMA device reports; called on a thread of the transport's, and must not block.
@@ -43,6 +45,7 @@ package struct MigrationOptions: Sendable {
   package init(
     transports: [TransportKind] = TransportKind.allCases, clusterKeys: ClusterKeys? = nil,
     dataListeners: [DataListener] = [], lanes: Int = defaultLanes, gidIndex: UInt8? = nil,
+    registrationBytes: ByteCount = ByteCount(Int.max),
     progressTimeoutMilliseconds: UInt32 = defaultProgressTimeoutMilliseconds,
     onDeviceEvent: @escaping @Sendable (_ device: String, DeviceEvent) -> Void = { _, _ in }
   ) {
@@ -51,6 +54,7 @@ package struct MigrationOptions: Sendable {
     self.dataListeners = dataListeners
     self.lanes = lanes
     self.gidIndex = gidIndex
+    self.registrationBytes = registrationBytes
     self.progressTimeoutMilliseconds = progressTimeoutMilliseconds
     self.onDeviceEvent = onDeviceEvent
   }

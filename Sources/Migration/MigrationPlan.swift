@@ -21,6 +21,21 @@ struct MigrationPlan: Sendable {
     let length: Int
     /// The place in the plan's checks of the first block that is read.
     let firstCheck: Int
+
+    func prefix(_ count: Int) -> Read {
+      Read(
+        region: region, sourceOffset: sourceOffset, targetAddress: targetAddress, length: count,
+        firstCheck: firstCheck)
+    }
+
+    /// - Parameter blockBytes: of what has a check of its own; `count` is a multiple of it where
+    ///   anything is left. 1 where there are no checks, and no place in them means anything.
+    func dropFirst(_ count: Int, blockBytes: Int) -> Read {
+      Read(
+        region: region, sourceOffset: sourceOffset + count,
+        targetAddress: targetAddress + UInt(count), length: length - count,
+        firstCheck: firstCheck + count / blockBytes)
+    }
   }
 
   private(set) var reads: [Read] = []
@@ -115,15 +130,11 @@ struct MigrationPlan: Sendable {
     let unit = checks?.blockBytes ?? 1
     let step = max(unit, maximumBytes / unit * unit)
     for read in reads {
-      var start = 0
-      while start < read.length {
-        let length = min(step, read.length - start)
-        try body(
-          Read(
-            region: read.region, sourceOffset: read.sourceOffset + start,
-            targetAddress: read.targetAddress + UInt(start), length: length,
-            firstCheck: read.firstCheck + (checks == nil ? 0 : start / unit)))
-        start += length
+      var rest = read
+      while rest.length > 0 {
+        let length = min(step, rest.length)
+        try body(rest.prefix(length))
+        rest = rest.dropFirst(length, blockBytes: unit)
       }
     }
   }

@@ -8,60 +8,6 @@ import Testing
 
 @Suite("Migration backend", .timeLimit(.minutes(1)))
 struct MigrationBackendTests {
-  /// LMDeploy's pool is `[layers, blocks, bytes]`: a block is one piece for each layer.
-  @Test("Regions of an engine without a pool migrate, layer by layer, whatever their block counts")
-  func layerMajorRegions() async throws {
-    let layers = 3
-    let blockBytes = 512
-    let sourceBlocks = 7
-    let targetBlocks = 11
-    let prefill = try Side("prefill-0")
-    let decode = try Side("decode-0")
-    let link = LinkID.random()
-    let key = RegionKey(0)
-    let source = try ForeignMemory(length: layers * sourceBlocks * blockBytes)
-    let target = PlainMemory(length: layers * targetBlocks * blockBytes)
-    for layer in 0..<layers {
-      for block in 0..<sourceBlocks {
-        fill(
-          source.address + UInt((layer * sourceBlocks + block) * blockBytes),
-          with: UInt64(layer * 1_000 + block + 1), bytes: blockBytes)
-      }
-    }
-    try prefill.initialize(link, to: decode)
-    try decode.initialize(link, to: prefill)
-    try prefill.backend.registerMemoryRegion(
-      source.region(key, length: layers * sourceBlocks * blockBytes), link: link)
-    try decode.backend.registerMemoryRegion(target.region(key), link: link)
-    try await decode.backend.connect(
-      link: link, remote: try prefill.backend.endpointInfo(link: link))
-
-    let moves = [(from: 5, to: 2), (from: 6, to: 3), (from: 0, to: 10)]
-    let batch = (0..<layers).flatMap { layer in
-      moves.map { move in
-        MigrationItem(
-          region: key,
-          targetOffset: ByteCount((layer * targetBlocks + move.to) * blockBytes),
-          sourceOffset: ByteCount((layer * sourceBlocks + move.from) * blockBytes),
-          length: ByteCount(blockBytes))
-      }
-    }
-    let outcome = try decode.backend.migrate(link: link, batch: batch)
-    // Blocks 5 and 6 go to 2 and 3: neighbours on both sides in each layer.
-    #expect(
-      outcome == MigrationOutcome(bytes: ByteCount(layers * 3 * blockBytes), reads: layers * 2))
-    let arrived = Dictionary(uniqueKeysWithValues: moves.map { ($0.to, $0.from) })
-    for layer in 0..<layers {
-      for block in 0..<targetBlocks {
-        let expected = arrived[block].map { UInt64(layer * 1_000 + $0 + 1) } ?? 0
-        #expect(
-          isFilled(
-            target.address + UInt((layer * targetBlocks + block) * blockBytes), with: expected,
-            bytes: blockBytes))
-      }
-    }
-  }
-
   @Test("A piece outside either region fails the whole batch before a byte moves")
   func boundsAreChecked() async throws {
     let pair = try await PoolPair(sourceBlocks: 4, destinationBlocks: 2)

@@ -118,4 +118,55 @@ struct RDMADevicesTests {
       under: ReadGrant(ticket: other, windows: grant.windows))
     #expect(migration.transport == .tcp && pair.holds(targets, of: sources))
   }
+
+  @Test(
+    "A pool that is longer than devices take as one region is registered, lent and read in parts",
+    arguments: [true, false])
+  func sections(isVerified: Bool) async throws {
+    let blocks = 160
+    // Of some bytes more than five blocks, which end where the fifth does.
+    let pair = try await RemotePair(
+      blocks: blocks, lanes: 2, transports: [.rdma],
+      registrationBytes: smallGeometry.blockBytes * 5 + ByteCount(100))
+    let migration = try await pair.connect()
+    #expect(pair.prefill.backend.summaries.contains { $0.contains("as regions of 20 KiB") })
+    let all = try pair.source.allocate(blocks: blocks)
+    _ = try pair.destination.allocate(blocks: blocks)
+    let (stamps, checksums) = pair.write(all)
+    // Over the ends of sections of the source, at 5, and of the target, elsewhere.
+    let sources = ranges((3, 31), (100, 9))
+    let targets = ranges((51, 40))
+    let places = sources.flatMap(\.blocks).map { Int($0.rawValue) }
+    let grant = pair.grant(sources)
+    #expect(grant.windows.count == 9)
+    func copy(under grant: ReadGrant) throws {
+      _ = try migration.copy(
+        sources, stamps: places.map { stamps[$0] },
+        checksums: isVerified ? places.map { checksums[$0] } : [], to: targets, under: grant)
+      #expect(pair.holds(targets, of: sources))
+    }
+    try copy(under: grant)
+    let isQuiet = Mutex(false)
+    pair.prefill.backend.revoke(pair.ticket, readerIsDone: true) { isQuiet.withLock { $0 = true } }
+    #expect(isQuiet.withLock { $0 })
+    // In too many pieces for windows: every section is lent.
+    let wide = (0..<UInt32(blocks / 2)).map { BlockRange(first: BlockIndex($0 * 2), count: 1) }
+    let access = pair.access(to: wide, under: TicketID.random())
+    #expect(access.protection == .pool && access.windows.count == blocks / 5)
+    try copy(under: ReadGrant(ticket: pair.ticket, windows: access.windows))
+    #expect(pair.told.all == [])
+  }
+
+  @Test("A pool of too many regions, or a block longer than one, is refused with the numbers")
+  func tooManySections() throws {
+    let pool = try KVPool(geometry: smallGeometry, blockCount: 130)
+    for (bytes, words) in [(8_192, "64 regions of 8 KiB"), (4_096, "64 regions of 4 KiB")] {
+      let side = try Side(
+        "prefill-0",
+        options: MigrationOptions(transports: [.rdma], registrationBytes: ByteCount(bytes)))
+      let failures = side.backend.prepare(MemoryRegion.shared(pool))
+      #expect(failures.count == 1 && failures[0].error.code == .incompatible)
+      #expect(failures.first?.error.message.contains(words) == true)
+    }
+  }
 }

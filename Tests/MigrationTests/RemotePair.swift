@@ -25,18 +25,21 @@ struct RemotePair {
   init(
     blocks: Int, geometry: KVGeometry = smallGeometry, lanes: Int = 2,
     timeoutMilliseconds: UInt32 = 10_000, ownerKeys: ClusterKeys? = nil,
-    readerKeys: ClusterKeys? = nil, transports: [TransportKind] = [.tcp]
+    readerKeys: ClusterKeys? = nil, transports: [TransportKind] = [.tcp],
+    registrationBytes: ByteCount = ByteCount(Int.max)
   ) async throws {
     let loopback = MigrationOptions.DataListener(
       host: "127.0.0.1", port: 0, advertisedHost: "127.0.0.1")
     prefill = try Side(
       "prefill-0",
       options: MigrationOptions(
-        transports: transports, clusterKeys: ownerKeys, dataListeners: [loopback], lanes: lanes))
+        transports: transports, clusterKeys: ownerKeys, dataListeners: [loopback], lanes: lanes,
+        registrationBytes: registrationBytes))
     decode = try Side(
       "decode-0",
       options: MigrationOptions(
         transports: transports, clusterKeys: readerKeys, lanes: lanes,
+        registrationBytes: registrationBytes,
         progressTimeoutMilliseconds: timeoutMilliseconds))
     source = try KVPool(geometry: geometry, blockCount: blocks)
     destination = try KVPool(geometry: geometry, blockCount: blocks)

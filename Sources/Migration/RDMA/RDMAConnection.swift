@@ -50,10 +50,7 @@ final class RDMAConnection: TransportConnection {
       Lane(pair: lane, port: lanes.ports[lane.port], peerPort: theirs.port)
     }
     self.used = used
-    let targets = targets.map { target in
-      RDMASources.Target(
-        registration: target, localKeys: used.map { target.localKey(on: $0.port) })
-    }
+    let targets = targets.flatMap { $0.targets(on: used.map(\.port)) }
     reading = Mutex(
       RDMATransfer(from: RDMASources(regions: sources, targets: targets), lanes: used.count))
     do throws(BatonError) {

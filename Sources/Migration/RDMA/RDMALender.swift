@@ -45,7 +45,7 @@ final class RDMALender: Sendable {
   func lend(
     _ ticket: TicketID, extents: [RegionExtent], sources: [RegionKey: RDMARegistration]
   ) -> TicketAccess {
-    let extents = RegionExtent.joined(extents).filter { sources[$0.region] != nil }
+    let extents = RegionExtent.joined(extents).flatMap { sources[$0.region]?.parts(of: $0) ?? [] }
     return state.withLock { state in
       if let known = state.loans[ticket] { return known.access }
       guard !state.isClosed else { return TicketAccess() }
@@ -185,11 +185,9 @@ final class RDMALender: Sendable {
     toAllOf extents: [RegionExtent], of sources: [RegionKey: RDMARegistration]
   ) -> TicketAccess {
     let regions = Set(extents.map(\.region)).compactMap { sources[$0] }
-    let told = regions.map { region in
-      RDMAWindow(
-        region: region.key, offset: .zero, length: ByteCount(region.length),
-        remoteKeys: lanes.lanes.map { region.remoteKey(on: lanes.ports[$0.port]) })
-    }
+    let ports = lanes.lanes.map { lanes.ports[$0.port] }
+    let told = regions.flatMap { $0.windows(on: ports) }
+    guard told.count <= RDMAWindow.maximumPerTicket else { return TicketAccess() }
     return TicketAccess(windows: told, protection: .pool)
   }
 }

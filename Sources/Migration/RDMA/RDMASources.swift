@@ -3,16 +3,21 @@ import KVCore
 
 /// Where a peer's bytes are for READs, and where they go.
 struct RDMASources {
-  /// Memory of this side that READs write.
+  /// Memory of this side that READs write: one section of a registration.
   struct Target {
-    let registration: RDMARegistration
+    let address: UInt
+    let length: Int
     /// By lane.
     let localKeys: [UInt32]
+    /// Keeps the memory pinned.
+    let registration: RDMARegistration
   }
 
-  /// Where one piece is, for any lane.
+  /// Where bytes are that one READ over any lane can bring.
   struct Place {
     let address: UInt64
+    /// How many of those that were asked for.
+    let length: Int
     fileprivate let window: Int
     fileprivate let target: Int
   }
@@ -22,30 +27,37 @@ struct RDMASources {
   /// Of the grant that is used.
   var windows: [RDMAWindow] = []
 
+  /// Where the first bytes of a piece are: as far as one window, and one target, goes.
+  ///
   /// Throws `unavailable` where the grant has nothing for lanes, `invalidArgument` for a piece
   /// outside of it, or outside the registered targets.
   func place(of piece: MigrationPlan.Read) throws(BatonError) -> Place {
     guard !windows.isEmpty else {
       throw BatonError(.unavailable, "the peer has granted nothing over its RDMA lanes")
     }
-    let (offset, end) = (piece.sourceOffset, piece.sourceOffset + piece.length)
+    let offset = piece.sourceOffset
     // Few: `RDMAWindow.maximumPerTicket`.
     let window = windows.firstIndex { window in
       window.region == piece.region && window.offset.rawValue <= offset
-        && end - window.offset.rawValue <= window.length.rawValue
+        && offset - window.offset.rawValue < window.length.rawValue
     }
     guard let region = regions[piece.region], let window else {
       throw BatonError(
-        .invalidArgument, "bytes \(offset)..<\(end) of region \(piece.region) are not granted")
+        .invalidArgument,
+        "bytes \(offset)..<\(offset + piece.length) of region \(piece.region) are not granted")
     }
     let target = targets.firstIndex {
-      $0.registration.contains(piece.targetAddress, piece.length)
+      $0.address <= piece.targetAddress && piece.targetAddress - $0.address < UInt($0.length)
     }
     guard let target else {
       throw BatonError(
         .invalidArgument, "what region \(piece.region) is read to is not registered for that")
     }
-    return Place(address: region.address + UInt64(offset), window: window, target: target)
+    let granted = windows[window].length.rawValue - (offset - windows[window].offset.rawValue)
+    let writable = targets[target].length - Int(piece.targetAddress - targets[target].address)
+    return Place(
+      address: region.address + UInt64(offset), length: min(piece.length, granted, writable),
+      window: window, target: target)
   }
 
   /// The keys of both sides on a lane.

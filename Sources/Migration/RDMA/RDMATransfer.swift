@@ -60,9 +60,24 @@ struct RDMATransfer {
     let share = plan.bytes.rawValue / (lanes.count * MigrationLimits.rdmaPiecesPerLane)
     let length = min(
       MigrationLimits.rdmaPieceBytes, max(MigrationLimits.rdmaSmallestPieceBytes, share))
-    try plan.forEachPiece(of: length) { (read) throws(BatonError) in
-      pieces.append(Piece(read: read, place: try sources.place(of: read)))
+    try plan.forEachPiece(of: length) { (piece) throws(BatonError) in
+      var rest = piece
+      while rest.length > 0 { try append(&rest) }
     }
+  }
+
+  /// Takes as much of `rest` as one READ can bring: all, but where a window or a target ends.
+  private mutating func append(_ rest: inout MigrationPlan.Read) throws(BatonError) {
+    let place = try sources.place(of: rest)
+    let unit = checks?.blockBytes ?? 1
+    guard place.length == rest.length || place.length >= unit && place.length % unit == 0 else {
+      throw BatonError(
+        .invalidArgument,
+        "a block at \(rest.sourceOffset + place.length / unit * unit) of region \(rest.region) is "
+          + "granted or registered in parts")
+    }
+    pieces.append(Piece(read: rest.prefix(place.length), place: place))
+    rest = rest.dropFirst(place.length, blockBytes: unit)
   }
 
   /// Nothing is outstanding and nothing is to come.

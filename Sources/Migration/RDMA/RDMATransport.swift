@@ -98,7 +98,9 @@ final class RDMATransport: Transport {
         try known.cover(ports)
         return known
       }
-      let made = try RDMARegistration(region, address: address, use: use, ports: ports)
+      let made = try RDMARegistration(
+        region, address: address, use: use, ports: ports,
+        sectionBytes: min(hardware.regionBytes, options.registrationBytes.rawValue))
       registrations[name] = made
       return made
     }
@@ -147,7 +149,7 @@ final class RDMATransport: Transport {
         }
       },
       proof: RDMAEndpoint.Proof(
-        address: UInt64(proof.address), remoteKeys: ports.map(proven.remoteKey)))
+        address: UInt64(proof.address), remoteKeys: proven.windows(on: ports)[0].remoteKeys))
   }
 
   func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError) {
