@@ -36,13 +36,16 @@ struct Answering: Sendable {
   let deadline: ContinuousClock.Instant
   /// What the request takes of `TransportLimits.maximumRequestBytes`.
   let requestBytes: Int
-  /// Whether the handler has not returned yet.
+  /// Whether answers may still be made: the handler has not returned yet or, of what it accepted,
+  /// the last one has not been made.
   var isHandled = true
+  /// Whether the handler answers in a task.
+  var hasTask = false
   /// Nil until it is known here, which may be after its first answers.
   var handler: Task<Void, Never>?
   var credit = SendCredit()
-  /// Small at first: most streams never wait.
-  var waiting = CircularBuffer<Waiting>(initialCapacity: 1)
+  /// Nil until something waits, which on most streams nothing does.
+  private var waiting: CircularBuffer<Waiting>?
   /// Bytes of the frames in `waiting`.
   var waitingBytes = 0
   /// Resumed when nothing waits any more.
@@ -53,21 +56,25 @@ struct Answering: Sendable {
     self.requestBytes = requestBytes
   }
 
+  /// Whether answers wait for credit.
+  var hasWaiting: Bool { waiting?.isEmpty == false }
+
   /// Whether a message of this cost may leave at once; its credit is then spent.
   mutating func spend(_ cost: Int) -> Bool {
-    guard waiting.isEmpty, credit.mayBegin else { return false }
+    guard !hasWaiting, credit.mayBegin else { return false }
     credit.spend(cost)
     return true
   }
 
   mutating func wait(_ frames: [UInt8], cost: Int) {
-    waiting.append(Waiting(frames: frames, cost: cost))
+    if waiting == nil { waiting = CircularBuffer(initialCapacity: 1) }
+    waiting?.append(Waiting(frames: frames, cost: cost))
     waitingBytes += frames.count
   }
 
   /// The next of what waits, if it may leave now.
   mutating func takeReady() -> [UInt8]? {
-    guard credit.mayBegin, let next = waiting.popFirst() else { return nil }
+    guard credit.mayBegin, let next = waiting?.popFirst() else { return nil }
     credit.spend(next.cost)
     waitingBytes -= next.frames.count
     return next.frames
@@ -75,7 +82,7 @@ struct Answering: Sendable {
 
   /// Tells who waits for room once there is; true when nothing happens on the stream any more.
   mutating func settle(_ resumed: inout [CheckedContinuation<Void, Never>]) -> Bool {
-    guard waiting.isEmpty else { return false }
+    guard !hasWaiting else { return false }
     if !drained.isEmpty {
       resumed += drained
       drained = []
@@ -85,7 +92,7 @@ struct Answering: Sendable {
 
   /// Forgets what waits; returns its bytes.
   mutating func dropWaiting() -> Int {
-    waiting.removeAll()
+    waiting = nil
     defer { waitingBytes = 0 }
     return waitingBytes
   }
@@ -112,6 +119,8 @@ extension ControlConnection {
     var isFlushing = false
     /// `outgoing` and what the channel has not written yet.
     var unwrittenBytes = 0
+    /// What the channel was given and has not written yet.
+    var givenBytes = 0
     /// No deadline of a request comes before this; nil where there is none.
     var firstDeadline: ContinuousClock.Instant?
     /// Why the connection is over; nil while it is open.
@@ -288,6 +297,20 @@ extension ControlConnection.State {
     waitingBytes -= answering.values[index].dropWaiting()
     if stopping, let handler = answering.values[index].handler { effects.stopped.append(handler) }
     settle(stream, &effects)
+  }
+
+  /// No more answers of a stream will be made.
+  mutating func handlerReturned(
+    _ stream: UInt64, _ effects: inout ControlConnection.Effects
+  ) {
+    if let index = answering.index(forKey: stream) { answering.values[index].isHandled = false }
+    guard table.handlerReturned(stream) == .sendMissingAnswer else {
+      return settle(stream, &effects)
+    }
+    let error = BatonError(.internalError, "the request was not answered to its end")
+    sendError(
+      ControlConnection.encoded(.error(error), stream: stream, flags: .lastResponse), on: stream,
+      &effects)
   }
 
   /// Tells who waits for room, and forgets a stream on which nothing happens any more.

@@ -31,6 +31,10 @@ extension ControlConnection {
           : state.send(encoded, on: stream, &effects)
       default: break
       }
+      // Of what was accepted, the last answer is all that is to come.
+      if isLast || isError, state.answering[stream]?.hasTask == false {
+        state.handlerReturned(stream, &effects)
+      }
     }
     perform(effects)
   }
@@ -39,7 +43,7 @@ extension ControlConnection {
   func waitUntilDrained(_ stream: UInt64) async {
     await withCheckedContinuation { continuation in
       let waits = state.withLock { state in
-        guard let answering = state.answering[stream], !answering.waiting.isEmpty else {
+        guard let answering = state.answering[stream], answering.hasWaiting else {
           return false
         }
         state.answering[stream]?.drained.append(continuation)
@@ -49,16 +53,20 @@ extension ControlConnection {
     }
   }
 
-  /// Starts the handler of a request that is in the table.
+  /// Gives a request that is in the table to the handler.
   ///
   /// It runs on the event loop until it waits for something the first time: most answers need no
   /// other thread.
   func startHandler(_ message: Message, stream: UInt64, deadline: ContinuousClock.Instant) {
+    let reply = ReplyWriter(connection: self, stream: stream, deadline: deadline)
+    if handler.accept(message, from: self, reply: reply) { return }
+    state.withLock { state in
+      guard let index = state.answering.index(forKey: stream) else { return }
+      state.answering.values[index].hasTask = true
+    }
     // Not a child of any task: it lives from the request to its cancellation by a later frame.
     let task = Task.immediate { [handler] in
-      await handler.handle(
-        message, from: self,
-        reply: ReplyWriter(connection: self, stream: stream, deadline: deadline))
+      await handler.handle(message, from: self, reply: reply)
       self.handlerReturned(stream)
     }
     let isWanted = state.withLock { state in
@@ -72,18 +80,7 @@ extension ControlConnection {
 
   private func handlerReturned(_ stream: UInt64) {
     var effects = Effects()
-    state.withLock { state in
-      if let index = state.answering.index(forKey: stream) {
-        state.answering.values[index].isHandled = false
-      }
-      if state.table.handlerReturned(stream) == .sendMissingAnswer {
-        let error = BatonError(.internalError, "the request was not answered to its end")
-        let frame = Self.encoded(.error(error), stream: stream, flags: .lastResponse)
-        state.sendError(frame, on: stream, &effects)
-      } else {
-        state.settle(stream, &effects)
-      }
-    }
+    state.withLock { $0.handlerReturned(stream, &effects) }
     perform(effects)
   }
 }

@@ -30,6 +30,7 @@ extension ControlConnection {
     let (buffer, isOver) = state.withLock { state in
       let buffer = state.outgoing.take()
       if buffer == nil { state.isFlushing = false }
+      state.givenBytes = buffer?.readableBytes ?? 0
       return (buffer, state.closeReason != nil)
     }
     guard let buffer else {
@@ -39,18 +40,23 @@ extension ControlConnection {
       }
       return
     }
-    channel.writeAndFlush(buffer).whenComplete { result in
-      let goesOn = self.state.withLock { state in
-        state.unwrittenBytes -= buffer.readableBytes
-        // What cannot be written shows as the end of the channel.
-        guard case .success = result else { return false }
-        state.isFlushing = !state.outgoing.isEmpty || state.closeReason != nil
-        return state.isFlushing
-      }
-      // In the loop's next turn, so that what comes in is read meanwhile, and what is made leaves
-      // together.
-      if goesOn { self.channel.eventLoop.execute { self.flush() } }
+    channel.writeAndFlush(buffer, promise: nil)
+  }
+
+  /// The socket has taken all that it was given. What it cannot be given shows as the end of the
+  /// channel. On the event loop.
+  func wasWritten() {
+    let goesOn = state.withLock { state in
+      // What the channel wrote was of the handshake.
+      guard state.givenBytes > 0 else { return false }
+      state.unwrittenBytes -= state.givenBytes
+      state.givenBytes = 0
+      state.isFlushing = !state.outgoing.isEmpty || state.closeReason != nil
+      return state.isFlushing
     }
+    // In the loop's next turn, so that what comes in is read meanwhile, and what is made leaves
+    // together.
+    if goesOn { channel.eventLoop.execute { self.flush() } }
   }
 
   /// Ends what has taken too long. On the event loop, now and then.

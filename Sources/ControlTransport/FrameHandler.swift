@@ -30,6 +30,8 @@ final class FrameHandler: ChannelInboundHandler {
   private var decoder = FrameDecoder(limits: .handshake)
   private var handshake: HandshakeMachine
   private var phase = Phase.handshaking
+  /// Told when what it has given the channel is written.
+  private var writer: ControlConnection?
   /// The connection whose frames wait until all messages that have come are taken.
   private var gathering: ControlConnection?
   private var deadline: Scheduled<Void>?
@@ -56,6 +58,21 @@ final class FrameHandler: ChannelInboundHandler {
     handshake = HandshakeMachine(
       side: side, hello: hello, helloPayload: MessageCodec.payload(of: .hello(hello)),
       info: identity.info, keys: options.keys)
+  }
+
+  /// The channel tells when it has written all that it was given: it is then writable again, with
+  /// this mark, and a promise for each write costs more.
+  func handlerAdded(context: ChannelHandlerContext) {
+    do {
+      try context.channel.syncOptions?.setOption(
+        .writeBufferWaterMark, value: .init(low: 1, high: 1))
+    } catch {
+      context.close(promise: nil)
+    }
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable { writer?.wasWritten() }
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -203,6 +220,7 @@ final class FrameHandler: ChannelInboundHandler {
         side: side, outcome: outcome, limits: decoder.limits, handler: handler,
         channel: context.channel, handshakeSteps: steps)
       phase = .open(connection)
+      writer = connection
       watch(connection, context)
       logger.debug(
         "connection opened",
@@ -250,6 +268,7 @@ final class FrameHandler: ChannelInboundHandler {
   func channelInactive(context: ChannelHandlerContext) {
     deadline?.cancel()
     ticks?.cancel()
+    writer = nil
     let before = phase
     phase = .closing
     switch before {

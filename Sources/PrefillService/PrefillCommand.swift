@@ -1,4 +1,5 @@
 import ControlProtocol
+import ControlTransport
 import EngineHost
 import KVCore
 import KVPool
@@ -14,8 +15,8 @@ enum PrefillCommand: Sendable {
   case claim(TicketClaim, LeaseTable.Claimant, at: ContinuousClock.Instant, PendingReply)
   /// The claim was cancelled before prefill was done.
   case abandon(TicketID, LeaseTable.Peer)
-  case renew(LeaseTickets, LeaseTable.Peer, at: ContinuousClock.Instant, PendingReply)
-  case release(LeaseTickets, LeaseTable.Peer, PendingReply)
+  case renew(LeaseTickets, LeaseTable.Peer, at: ContinuousClock.Instant, ReplyWriter)
+  case release(LeaseTickets, LeaseTable.Peer, ReplyWriter)
   /// The control connection of these links is lost: what was claimed over them ends at once.
   case linksLost(Set<LinkID>)
   /// Decode was not reached when these were asked for.

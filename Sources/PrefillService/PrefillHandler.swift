@@ -12,6 +12,19 @@ struct PrefillHandler: ControlHandler {
   let mailbox: Mailbox<PrefillCommand>
   let links: LinkRegistry
 
+  func accept(
+    _ message: Message, from connection: ControlConnection, reply: ReplyWriter
+  ) -> Bool {
+    switch message {
+    case .leaseRenew(let tickets):
+      mailbox.post(.renew(tickets, connection.leasePeer, at: .now, reply))
+    case .leaseRelease(let tickets):
+      mailbox.post(.release(tickets, connection.leasePeer, reply))
+    default: return false
+    }
+    return true
+  }
+
   func handle(
     _ message: Message, from connection: ControlConnection, reply: ReplyWriter
   ) async {
@@ -45,12 +58,6 @@ struct PrefillHandler: ControlHandler {
       }
       // Who cancels a claim wants the blocks no longer.
       if !isAnswered { mailbox.post(.abandon(claim.ticket, claimant.peer)) }
-    case .leaseRenew(let tickets):
-      let peer = connection.leasePeer
-      await PendingReply.hold(reply) { mailbox.post(.renew(tickets, peer, at: .now, $0)) }
-    case .leaseRelease(let tickets):
-      let peer = connection.leasePeer
-      await PendingReply.hold(reply) { mailbox.post(.release(tickets, peer, $0)) }
     default:
       reply.fail(BatonError(.unimplemented, "a prefill engine does not answer this message"))
     }

@@ -1,5 +1,6 @@
 import BatonRuntime
 import ControlProtocol
+import ControlTransport
 import EngineHost
 import Inference
 import KVCore
@@ -113,7 +114,7 @@ final class PrefillLoop {
 
   /// Does the same to every ticket, whatever becomes of the others; answers with the first error.
   private func answer(
-    _ tickets: LeaseTickets, _ reply: PendingReply, _ body: (TicketID) throws(BatonError) -> Void
+    _ tickets: LeaseTickets, _ reply: ReplyWriter, _ body: (TicketID) throws(BatonError) -> Void
   ) {
     var failure: BatonError?
     for ticket in tickets.tickets {
@@ -123,7 +124,7 @@ final class PrefillLoop {
         failure = failure ?? error
       }
     }
-    if let failure { reply.fail(failure) } else { reply.finish(with: .acknowledged) }
+    if let failure { reply.fail(failure) } else { reply.send(.acknowledged, last: true) }
   }
 
   /// What the proxy hears of a prompt that decode no longer waits for. Why it does not, decode says

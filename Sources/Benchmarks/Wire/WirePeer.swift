@@ -69,6 +69,14 @@ package enum WirePeer {
       }
     }
 
+    func accept(
+      _ message: Message, from connection: ControlConnection, reply: ReplyWriter
+    ) -> Bool {
+      guard case .leaseRelease = message else { return false }
+      reply.send(.acknowledged, last: true)
+      return true
+    }
+
     func handle(
       _ message: Message, from connection: ControlConnection, reply: ReplyWriter
     ) async {
