@@ -8,8 +8,7 @@ package import KVPool
 /// thread and belongs on one that may wait; borrowing does not.
 package struct PoolMigration: Sendable {
   private let connection: LinkConnection
-  private let peer: EngineID
-  private let remote: PoolLayout
+  private let source: SourceBlocks.Pool
   /// The peer's pool in this process; nil where it cannot be mapped.
   private let mapped: PeerPool?
   private let destination: KVPool
@@ -47,8 +46,7 @@ package struct PoolMigration: Sendable {
       try PeerPool(memory: blocks.memory, layout: remote, peer: peer)
     }
     self.connection = connection
-    self.peer = peer
-    self.remote = remote
+    source = SourceBlocks.Pool(remote, of: peer)
     self.destination = destination
   }
 
@@ -83,7 +81,7 @@ package struct PoolMigration: Sendable {
     under grant: ReadGrant? = nil, cancellation: MigrationCancellation? = nil
   ) throws(BatonError) -> MigrationOutcome {
     let blocks = try SourceBlocks(
-      layout: remote, peer: peer, blocks: sources, stamps: stamps, checksums: checksums)
+      of: source, blocks: sources, stamps: stamps, checksums: checksums)
     if let mapped { try blocks.verifyStamps(in: mapped) }
     let plan = try blocks.plan(stamps.indices, to: targets, in: destination)
     // The plan has addresses only.
@@ -102,10 +100,11 @@ package struct PoolMigration: Sendable {
     _ sources: [BlockRange], stamps: [UInt64], checksums: [UInt64] = []
   ) throws(BatonError) -> BorrowedBlocks {
     guard let mapped else {
-      throw BatonError(.unimplemented, "blocks of \(peer) cannot be mapped over \(connection.kind)")
+      throw BatonError(
+        .unimplemented, "blocks of \(source.peer) cannot be mapped over \(connection.kind)")
     }
     let blocks = try SourceBlocks(
-      layout: remote, peer: peer, blocks: sources, stamps: stamps, checksums: checksums)
+      of: source, blocks: sources, stamps: stamps, checksums: checksums)
     try blocks.verifyStamps(in: mapped)
     return BorrowedBlocks(source: blocks, pool: mapped)
   }

@@ -3,39 +3,48 @@ import KVPool
 
 /// Blocks of a peer's pool, in a sequence's order, and what they must be.
 struct SourceBlocks: Sendable {
+  /// What is known of the peer's pool: little, because it is copied for each of its uses.
+  struct Pool: Sendable {
+    let peer: EngineID
+    let blockCount: Int
+    let blockBytes: Int
+    /// Of all blocks.
+    let length: ByteCount
+
+    init(_ layout: PoolLayout, of peer: EngineID) {
+      self.peer = peer
+      blockCount = layout.blockCount
+      blockBytes = layout.blockBytes
+      length = layout.blocks.length
+    }
+  }
+
   let blocks: [BlockRange]
   /// Of each block in `blocks`.
   let stamps: [UInt64]
   /// XXH3 of each block in `blocks`, or empty where nobody verifies them.
   let checksums: [UInt64]
-  private let peer: EngineID
-  private let blockBytes: Int
-  /// Of all blocks of the peer's pool.
-  private let sourceLength: ByteCount
+  private let pool: Pool
 
   /// Throws `invalidArgument` for blocks outside the pool, or another number of stamps or
   /// checksums.
   init(
-    layout: PoolLayout, peer: EngineID, blocks: [BlockRange], stamps: [UInt64],
-    checksums: [UInt64]
+    of pool: Pool, blocks: [BlockRange], stamps: [UInt64], checksums: [UInt64]
   ) throws(BatonError) {
-    let blockCount = layout.blockCount
-    if let outside = blocks.first(where: { $0.end > blockCount }) {
+    if let outside = blocks.first(where: { $0.end > pool.blockCount }) {
       throw BatonError(
-        .invalidArgument, "blocks \(outside) of \(peer): its pool has \(blockCount)")
+        .invalidArgument, "blocks \(outside) of \(pool.peer): its pool has \(pool.blockCount)")
     }
     guard blocks.blockCount == stamps.count else {
       throw BatonError(
-        .invalidArgument, "\(blocks.blockCount) blocks of \(peer) with \(stamps.count) stamps")
+        .invalidArgument, "\(blocks.blockCount) blocks of \(pool.peer) with \(stamps.count) stamps")
     }
     guard checksums.isEmpty || checksums.count == stamps.count else {
       throw BatonError(
         .invalidArgument,
-        "\(stamps.count) blocks of \(peer) with \(checksums.count) checksums")
+        "\(stamps.count) blocks of \(pool.peer) with \(checksums.count) checksums")
     }
-    self.peer = peer
-    blockBytes = layout.blockBytes
-    sourceLength = layout.blocks.length
+    self.pool = pool
     self.blocks = blocks
     self.stamps = stamps
     self.checksums = checksums
@@ -65,7 +74,7 @@ struct SourceBlocks: Sendable {
 
   private func name(ofBlockAt position: Int) -> String {
     let block = blocks.block(at: position).map(\.description) ?? "?"
-    return "block \(block) of \(peer), number \(position) of its sequence's,"
+    return "block \(block) of \(pool.peer), number \(position) of its sequence's,"
   }
 
   // MARK: Planning
@@ -85,19 +94,19 @@ struct SourceBlocks: Sendable {
     else {
       throw BatonError(
         .invalidArgument,
-        "\(sources.blockCount) blocks of \(peer) do not go to blocks \(targets) of a pool of "
+        "\(sources.blockCount) blocks of \(pool.peer) do not go to blocks \(targets) of a pool of "
           + "\(targetCount)")
     }
     var checks: BlockChecks?
     if !checksums.isEmpty {
       checks = BlockChecks(
-        blockBytes: blockBytes,
+        blockBytes: pool.blockBytes,
         checksums: isWhole ? checksums : Array(checksums[positions]))
     }
     let sides = RegionSides(
       targetAddress: destination.baseAddress, targetLength: destination.layout.blocks.length,
-      sourceLength: sourceLength)
-    let blockBytes = ByteCount(blockBytes)
+      sourceLength: pool.length)
+    let blockBytes = ByteCount(pool.blockBytes)
     var plan = MigrationPlan(checks: checks, capacity: max(sources.count, targets.count))
     var target = 0
     var used = 0

@@ -31,18 +31,18 @@ final class RDMAConnection: TransportConnection {
     peer: LinkPeer, lanes: RDMALanes, used count: Int, endpoint: RDMAEndpoint,
     targets: [RDMARegistration], timeoutMilliseconds: UInt32
   ) throws(BatonError) {
-    var sources: [RegionKey: RDMAEndpoint.Region] = [:]
+    var lengths: [RegionKey: ByteCount] = [:]
     for region in endpoint.regions {
       guard region.length > .zero,
         region.address <= UInt64.max - UInt64(region.length.rawValue),
-        sources.updateValue(region, forKey: region.key) == nil,
-        sources.count <= MigrationLimits.maximumRegions
+        lengths.updateValue(region.length, forKey: region.key) == nil,
+        lengths.count <= MigrationLimits.maximumRegions
       else {
         throw BatonError(
           .invalidArgument, "\(peer.engine) offers a region \(region.key) that cannot be")
       }
     }
-    regions = sources.mapValues(\.length)
+    regions = lengths
     self.peer = peer
     self.lanes = lanes
     self.timeoutMilliseconds = timeoutMilliseconds
@@ -52,7 +52,8 @@ final class RDMAConnection: TransportConnection {
     self.used = used
     let targets = targets.flatMap { $0.targets(on: used.map(\.port)) }
     reading = Mutex(
-      RDMATransfer(from: RDMASources(regions: sources, targets: targets), lanes: used.count))
+      RDMATransfer(
+        from: RDMASources(regions: endpoint.regions, targets: targets), lanes: used.count))
     do throws(BatonError) {
       guard let proof = endpoint.proof, proof.remoteKeys.count == endpoint.ports.count else {
         throw BatonError(.invalidArgument, "\(peer.engine) offers no bytes to try its lanes with")

@@ -22,7 +22,8 @@ struct RDMASources {
     fileprivate let target: Int
   }
 
-  let regions: [RegionKey: RDMAEndpoint.Region]
+  /// Of the peer; few, and looked through faster than hashed.
+  let regions: [RDMAEndpoint.Region]
   let targets: [Target]
   /// Of the grant that is used.
   var windows: [RDMAWindow] = []
@@ -41,7 +42,8 @@ struct RDMASources {
       window.region == piece.region && window.offset.rawValue <= offset
         && offset - window.offset.rawValue < window.length.rawValue
     }
-    guard let region = regions[piece.region], let window else {
+    let region = regions.firstIndex { $0.key == piece.region }
+    guard let region, let window else {
       throw BatonError(
         .invalidArgument,
         "bytes \(offset)..<\(offset + piece.length) of region \(piece.region) are not granted")
@@ -56,7 +58,8 @@ struct RDMASources {
     let granted = windows[window].length.rawValue - (offset - windows[window].offset.rawValue)
     let writable = targets[target].length - Int(piece.targetAddress - targets[target].address)
     return Place(
-      address: region.address + UInt64(offset), length: min(piece.length, granted, writable),
+      address: regions[region].address + UInt64(offset),
+      length: min(piece.length, granted, writable),
       window: window, target: target)
   }
 
