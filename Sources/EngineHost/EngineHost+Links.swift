@@ -55,8 +55,9 @@ extension EngineHost {
       lanes: configuration.migration.lanes, gidIndex: configuration.migration.gidIndex,
       progressTimeoutMilliseconds: UInt32(configuration.control.peerTimeoutMilliseconds)
     ) { device, event in
-      logger.warning(
-        "RDMA device reports", metadata: ["device": "\(device)", "event": "\(event)"])
+      logger.log(
+        level: event.isLoss ? .warning : .info, "RDMA device reports",
+        metadata: ["device": "\(device)", "event": "\(event)"])
     }
   }
 

@@ -59,3 +59,13 @@ package struct MigrationOptions: Sendable {
     self.onDeviceEvent = onDeviceEvent
   }
 }
+
+extension DeviceEvent {
+  /// Whether something that worked works no more.
+  package var isLoss: Bool {
+    switch self {
+    case .portDown, .queuePairFailed, .completionQueueFailed, .deviceFailed: true
+    case .portActive, .portChanged, .other: false
+    }
+  }
+}

@@ -85,7 +85,14 @@ struct RDMADevicesTests {
     try copy(migration, under: grant)
     #expect(migration.transport == .tcp)
     let without = try await RemotePair(blocks: 8, transports: [.rdma, .tcp])
-    #expect(try await without.connect().transport == .tcp)
+    let overTCP = try await without.connect()
+    #expect(overTCP.transport == .tcp)
+    // Another link may have more.
+    #expect(overTCP.isImpaired)
+    let error = await #expect(throws: BatonError.self) {
+      _ = try await RemotePair(blocks: 8, transports: [.rdma])
+    }
+    #expect(error?.code == .unavailable && error?.message.contains("port") == true)
     try RDMALab.run("ip", "link", "set", RDMALab.interface, "up")
     // Its addresses come back a moment later.
     var again = try await pair.connectAgain()

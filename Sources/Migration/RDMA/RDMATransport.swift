@@ -128,7 +128,16 @@ final class RDMATransport: Transport {
     let (answer, lender) = state.withLock { state in
       (state.links[link]?.answer ?? [], state.links[link]?.lender)
     }
-    guard let ports = lender?.lanes.ports else { return }
+    let told = shared.compactMap { region in
+      region.sourceAddress.map {
+        RDMAEndpoint.Region(key: region.key, length: region.length, address: UInt64($0))
+      }
+    }
+    guard let ports = lender?.lanes.ports else {
+      // Another link may have lanes, once a port is up that is down now: the reader tries.
+      info.rdma = RDMAEndpoint(ports: [], lanes: [], regions: told)
+      return
+    }
     var sources: [RegionKey: RDMARegistration] = [:]
     for region in shared {
       guard let address = region.sourceAddress else { continue }
@@ -142,12 +151,7 @@ final class RDMATransport: Transport {
       address: proof.address, use: .readByPeers, on: ports)
     state.withLock { [sources] in $0.links[link]?.sources = sources }
     info.rdma = RDMAEndpoint(
-      ports: ports.map(\.info), lanes: answer,
-      regions: shared.compactMap { region in
-        region.sourceAddress.map {
-          RDMAEndpoint.Region(key: region.key, length: region.length, address: UInt64($0))
-        }
-      },
+      ports: ports.map(\.info), lanes: answer, regions: told,
       proof: RDMAEndpoint.Proof(
         address: UInt64(proof.address), remoteKeys: proven.windows(on: ports)[0].remoteKeys))
   }
@@ -217,7 +221,9 @@ final class RDMATransport: Transport {
     link: LinkID, peer: LinkPeer, remote: EndpointInfo
   ) throws(BatonError) -> any TransportConnection {
     guard let endpoint = remote.rdma, !endpoint.lanes.isEmpty else {
-      throw BatonError(.unavailable, "\(peer.engine) offers no queue pairs for link \(link)")
+      throw BatonError(
+        .unavailable,
+        "\(peer.engine) offers no queue pairs: no RDMA port of its machine or of this one is up")
     }
     let (held, regions) = state.withLock { state in
       defer { state.links[link]?.isConnected = true }
