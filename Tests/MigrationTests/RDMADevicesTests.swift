@@ -70,20 +70,11 @@ struct RDMADevicesTests {
   @Test("A port that goes down and comes up again is used by the next link")
   func portDown() async throws {
     let pair = try await RemotePair(blocks: 8, geometry: largeGeometry, transports: [.rdma, .tcp])
-    let migration = try await pair.connect()
-    let sources = try pair.source.allocate(blocks: 8)
-    let targets = try pair.destination.allocate(blocks: 8)
-    let (stamps, checksums) = pair.write(sources)
-    let grant = pair.grant(sources)
-    func copy(_ migration: PoolMigration, under grant: ReadGrant) throws {
-      _ = try migration.copy(
-        sources, stamps: stamps, checksums: checksums, to: targets, under: grant)
-      #expect(pair.holds(targets, of: sources))
-    }
+    var move = try await pair.move(blocks: 8)
     try RDMALab.run("ip", "link", "set", RDMALab.interface, "down")
     defer { try? RDMALab.run("ip", "link", "set", RDMALab.interface, "up") }
-    try copy(migration, under: grant)
-    #expect(migration.transport == .tcp)
+    try move.copy()
+    #expect(move.hasArrived && move.migration.transport == .tcp)
     let without = try await RemotePair(blocks: 8, transports: [.rdma, .tcp])
     let overTCP = try await without.connect()
     #expect(overTCP.transport == .tcp)
@@ -95,22 +86,19 @@ struct RDMADevicesTests {
     #expect(error?.code == .unavailable && error?.message.contains("port") == true)
     try RDMALab.run("ip", "link", "set", RDMALab.interface, "up")
     // Its addresses come back a moment later.
-    var again = try await pair.connectAgain()
-    while again.transport != .rdma {
+    repeat {
       try Task.checkCancellation()
-      again = try await pair.connectAgain()
-    }
-    try copy(again, under: pair.grant(sources))
+      move.migration = try await pair.connectAgain()
+    } while move.migration.transport != .rdma
+    move.grant = pair.grant(move.sources)
+    try move.copy()
+    #expect(move.hasArrived)
   }
 
   @Test("A device that is gone takes its queue pairs with it, and READs go over to TCP")
   func deviceGone() async throws {
     let pair = try await RemotePair(blocks: 8, geometry: largeGeometry, transports: [.rdma, .tcp])
-    let migration = try await pair.connect()
-    let sources = try pair.source.allocate(blocks: 8)
-    let targets = try pair.destination.allocate(blocks: 8)
-    let (stamps, checksums) = pair.write(sources)
-    let grant = pair.grant(sources)
+    let move = try await pair.move(blocks: 8)
     let isQuiet = Mutex(false)
     pair.prefill.backend.revoke(pair.ticket, readerIsDone: false) { isQuiet.withLock { $0 = true } }
     #expect(!isQuiet.withLock { $0 })
@@ -118,12 +106,10 @@ struct RDMADevicesTests {
     pair.prefill.backend.note(.deviceFailed, ofDevice: "rxe0")
     #expect(isQuiet.withLock { $0 })
     let other = TicketID.random()
-    #expect(pair.access(to: sources, under: other).protection == nil)
+    #expect(pair.access(to: move.sources, under: other).protection == nil)
     pair.decode.backend.note(.deviceFailed, ofDevice: "rxe0")
-    _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets,
-      under: ReadGrant(ticket: other, windows: grant.windows))
-    #expect(migration.transport == .tcp && pair.holds(targets, of: sources))
+    try move.copy(under: ReadGrant(ticket: other, windows: move.grant.windows))
+    #expect(move.migration.transport == .tcp && move.hasArrived)
   }
 
   @Test(

@@ -53,21 +53,13 @@ struct RDMAMigrationTests {
   @Test("A wrong byte is a checksum mismatch that names the block, and the link goes on")
   func mismatch() async throws {
     let pair = try await RemotePair(blocks: 32, geometry: largeGeometry, transports: [.rdma])
-    let migration = try await pair.connect()
-    let sources = try pair.source.allocate(blocks: 32)
-    let targets = try pair.destination.allocate(blocks: 32)
-    let (stamps, checksums) = pair.write(sources)
-    let grant = pair.grant(sources)
-    var wrong = checksums
-    wrong[20] ^= 1
-    let error = #expect(throws: BatonError.self) {
-      try migration.copy(
-        sources, stamps: stamps, checksums: wrong, to: targets, under: grant)
-    }
+    let move = try await pair.move(blocks: 32)
+    var wrong = move
+    wrong.checksums[20] ^= 1
+    let error = #expect(throws: BatonError.self) { try wrong.copy() }
     #expect(error?.code == .checksumMismatch && error?.message.contains("number 20") == true)
-    _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets, under: grant)
-    #expect(pair.holds(targets, of: sources))
+    try move.copy()
+    #expect(move.hasArrived)
   }
 
   @Test("What is not granted is refused, and what is comes all the same")
@@ -132,47 +124,35 @@ struct RDMAMigrationTests {
   @Test("Blocks of a ticket that was taken back are free when its reader says that it is done")
   func taken() async throws {
     let pair = try await RemotePair(blocks: 8, geometry: largeGeometry, transports: [.rdma])
-    let migration = try await pair.connect()
-    let sources = try pair.source.allocate(blocks: 4)
-    let targets = try pair.destination.allocate(blocks: 4)
-    let (stamps, checksums) = pair.write(sources)
-    let grant = pair.grant(sources)
+    let move = try await pair.move(blocks: 4)
     let isQuiet = Mutex(false)
     pair.prefill.backend.revoke(pair.ticket, readerIsDone: false) { isQuiet.withLock { $0 = true } }
     #expect(!isQuiet.withLock { $0 })
     // What was under way may end.
-    _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets, under: grant)
+    try move.copy()
     pair.prefill.backend.readerIsDone(pair.ticket)
     #expect(isQuiet.withLock { $0 })
     // Nothing has happened to the link.
-    let again = pair.grant(sources)
-    _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets, under: again)
+    let again = pair.grant(move.sources)
+    try move.copy(under: again)
   }
 
   @Test("A reader that does not say so finds its ticket's windows closed, and others' open")
   func silent() async throws {
     let pair = try await RemotePair(blocks: 8, geometry: largeGeometry, transports: [.rdma])
-    let migration = try await pair.connect()
-    let sources = try pair.source.allocate(blocks: 4)
-    let targets = try pair.destination.allocate(blocks: 4)
-    let (stamps, _) = pair.write(sources)
-    let grant = pair.grant(sources)
+    let move = try await pair.move(blocks: 4)
     let other = TicketID.random()
-    let access = pair.access(to: sources, under: other)
+    let access = pair.access(to: move.sources, under: other)
     let quiet = Signal()
     pair.prefill.backend.revoke(pair.ticket, readerIsDone: false) { quiet.set() }
     await quiet.wait()
-    _ = try migration.copy(
-      sources, stamps: stamps, to: targets,
-      under: ReadGrant(ticket: other, windows: access.windows))
+    try move.copy(isVerified: false, under: ReadGrant(ticket: other, windows: access.windows))
     let error = #expect(throws: BatonError.self) {
-      try migration.copy(sources, stamps: stamps, to: targets, under: grant)
+      try move.copy(isVerified: false)
     }
     #expect(error?.code == .deviceError && error?.isRetryable == true)
     let again = #expect(throws: BatonError.self) {
-      try migration.copy(sources, stamps: stamps, to: targets, under: grant)
+      try move.copy(isVerified: false)
     }
     #expect(again?.code == .unavailable)
   }
@@ -181,18 +161,14 @@ struct RDMAMigrationTests {
   func endsMidRead() async throws {
     let pair = try await RemotePair(
       blocks: 256, geometry: largeGeometry, lanes: 1, transports: [.rdma])
-    let migration = try await pair.connect()
-    let sources = try pair.source.allocate(blocks: 256)
-    let targets = try pair.destination.allocate(blocks: 256)
-    let (stamps, _) = pair.write(sources)
-    let grant = pair.grant(sources)
+    let move = try await pair.move(blocks: 256)
     let copies = Mutex(0)
     let started = Signal()
     let reading = Task.detached {
       // Ends when the device refuses.
       while true {
-        _ = try migration.copy(sources, stamps: stamps, to: targets, under: grant)
-        precondition(pair.holds(targets, of: sources), "a copy has brought other bytes")
+        try move.copy(isVerified: false)
+        precondition(move.hasArrived, "a copy has brought other bytes")
         copies.withLock { $0 += 1 }
         started.set()
       }
@@ -202,7 +178,7 @@ struct RDMAMigrationTests {
     pair.prefill.backend.revoke(pair.ticket, readerIsDone: false) { quiet.set() }
     await quiet.wait()
     // Somebody else's by now: a copy that brought these bytes would end the test.
-    for block in sources.flatMap(\.blocks) {
+    for block in move.sources.flatMap(\.blocks) {
       fill(
         pair.source.address(of: block), with: 0xDEAD_DEAD_DEAD_DEAD,
         bytes: largeGeometry.blockBytes.rawValue)
@@ -244,12 +220,8 @@ struct RDMAMigrationTests {
   func failover() async throws {
     let pair = try await RemotePair(
       blocks: 256, geometry: largeGeometry, transports: [.rdma, .tcp])
-    let migration = try await pair.connect()
-    let sources = try pair.source.allocate(blocks: 256)
-    let targets = try pair.destination.allocate(blocks: 256)
-    let (stamps, checksums) = pair.write(sources)
-    let grant = pair.grant(sources)
-    #expect(migration.transport == .rdma)
+    let move = try await pair.move(blocks: 256)
+    #expect(move.migration.transport == .rdma)
     // The queue pairs of an owner that ends them answer nothing any more.
     let wide = (0..<100).map { BlockRange(first: BlockIndex(UInt32($0 * 2)), count: 1) }
     let other = TicketID.random()
@@ -257,10 +229,9 @@ struct RDMAMigrationTests {
     let quiet = Signal()
     pair.prefill.backend.revoke(other, readerIsDone: false) { quiet.set() }
     await quiet.wait()
-    _ = try migration.copy(
-      sources, stamps: stamps, checksums: checksums, to: targets, under: grant)
-    #expect(pair.holds(targets, of: sources))
-    #expect(migration.transport == .tcp)
+    try move.copy()
+    #expect(move.hasArrived)
+    #expect(move.migration.transport == .tcp)
     #expect(pair.told.all.count == 1 && pair.told.all[0].hasPrefix("rdma true"))
   }
 

@@ -135,3 +135,37 @@ struct RemotePair {
     }
   }
 }
+
+/// Blocks of prefill's that decode copies over a link, all of them.
+struct BlockMove {
+  let pair: RemotePair
+  var migration: PoolMigration
+  let sources: [BlockRange]
+  let targets: [BlockRange]
+  let stamps: [UInt64]
+  var checksums: [UInt64]
+  var grant: ReadGrant
+
+  /// - Parameter grant: another than the pair's ticket's.
+  func copy(isVerified: Bool = true, under grant: ReadGrant? = nil) throws {
+    _ = try migration.copy(
+      sources, stamps: stamps, checksums: isVerified ? checksums : [], to: targets,
+      under: grant ?? self.grant)
+  }
+
+  /// Whether the targets hold what was written.
+  var hasArrived: Bool { pair.holds(targets, of: sources) }
+}
+
+extension RemotePair {
+  /// Connects, writes some blocks and lets decode read them.
+  func move(blocks: Int) async throws -> BlockMove {
+    let migration = try await connect()
+    let sources = try source.allocate(blocks: blocks)
+    let targets = try destination.allocate(blocks: blocks)
+    let (stamps, checksums) = write(sources)
+    return BlockMove(
+      pair: self, migration: migration, sources: sources, targets: targets, stamps: stamps,
+      checksums: checksums, grant: grant(sources))
+  }
+}
