@@ -45,6 +45,11 @@ package struct EndpointInfo: Hashable, Sendable {
       || tcp?.regions.isEmpty == false
   }
 
+  /// Whether a link can be over any transport now: RDMA without lanes may be there later.
+  package var canBeUsed: Bool {
+    sharedMemory != nil || tcp != nil || rdma?.lanes.isEmpty == false
+  }
+
   /// The transports that are there, the best first.
   package var transports: [TransportKind] {
     TransportKind.allCases.filter { kind in

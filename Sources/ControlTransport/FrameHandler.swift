@@ -63,12 +63,9 @@ final class FrameHandler: ChannelInboundHandler {
   /// The channel tells when it has written all that it was given: it is then writable again, with
   /// this mark, and a promise for each write costs more.
   func handlerAdded(context: ChannelHandlerContext) {
-    do {
-      try context.channel.syncOptions?.setOption(
-        .writeBufferWaterMark, value: .init(low: 1, high: 1))
-    } catch {
-      context.close(promise: nil)
-    }
+    let isSet: Void? = try? context.channel.syncOptions?.setOption(
+      .writeBufferWaterMark, value: .init(low: 1, high: 1))
+    if isSet == nil { context.close(promise: nil) }
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {

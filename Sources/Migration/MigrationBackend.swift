@@ -130,8 +130,9 @@ package final class MigrationBackend: Sendable {
   /// Throws `invalidArgument` for a key that is taken, a region that is empty, or one that peers
   /// could not reach together with the link's others.
   package func registerMemoryRegion(_ region: MemoryRegion, link: LinkID) throws(BatonError) {
-    guard region.length > .zero, region.address != 0 else {
-      throw BatonError(.invalidArgument, "region \(region.key) is empty or at address 0")
+    guard region.length > .zero, region.unit > .zero, region.address != 0 else {
+      throw BatonError(
+        .invalidArgument, "region \(region.key) is empty, of empty units, or at address 0")
     }
     try state.withLock { (state) throws(BatonError) in
       var entry = try Self.link(link, in: state)
@@ -165,7 +166,7 @@ package final class MigrationBackend: Sendable {
         }
       }
       // One transport is enough.
-      if let failure, info.transports.isEmpty { throw failure }
+      if let failure, !info.canBeUsed { throw failure }
       return info
     }
   }

@@ -64,6 +64,8 @@ enum MigrationLimits {
   static let rdmaSleepMilliseconds: UInt32 = 100
   /// How long a device may take to bind or invalidate windows, which it does in microseconds.
   static let windowMilliseconds = 1_000
+  /// Threads that pin the parts of one pool side by side.
+  static let pinningThreads = 8
   /// How long it may take to READ some bytes over each lane when it is connected.
   static let proofMilliseconds = 1_000
   /// How long a reader whose ticket was taken back has to say that it is done with it, before its

@@ -62,6 +62,29 @@ struct RDMAMigrationTests {
     #expect(move.hasArrived)
   }
 
+  @Test("A copy that is cancelled costs the link nothing")
+  func cancelled() async throws {
+    let pair = try await RemotePair(
+      blocks: 256, geometry: largeGeometry, transports: [.rdma, .tcp])
+    let move = try await pair.move(blocks: 256)
+    let before = MigrationCancellation()
+    before.cancel()
+    #expect(throws: BatonError(.cancelled, "the migration was cancelled")) {
+      try move.copy(cancellation: before)
+    }
+    #expect(!move.hasArrived)
+    let during = MigrationCancellation()
+    let copying = Task.detached { try move.copy(cancellation: during) }
+    during.cancel()
+    // It may have been done by then.
+    if case .failure(let error) = await copying.result {
+      #expect((error as? BatonError)?.code == .cancelled)
+    }
+    try move.copy()
+    #expect(move.hasArrived && move.migration.transport == .rdma)
+    #expect(pair.told.all == [])
+  }
+
   @Test("What is not granted is refused, and what is comes all the same")
   func outsideGrant() async throws {
     let pair = try await RemotePair(blocks: 16, geometry: largeGeometry, transports: [.rdma])

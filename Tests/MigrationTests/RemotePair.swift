@@ -147,10 +147,13 @@ struct BlockMove {
   var grant: ReadGrant
 
   /// - Parameter grant: another than the pair's ticket's.
-  func copy(isVerified: Bool = true, under grant: ReadGrant? = nil) throws {
+  func copy(
+    isVerified: Bool = true, under grant: ReadGrant? = nil,
+    cancellation: MigrationCancellation? = nil
+  ) throws {
     _ = try migration.copy(
       sources, stamps: stamps, checksums: isVerified ? checksums : [], to: targets,
-      under: grant ?? self.grant)
+      under: grant ?? self.grant, cancellation: cancellation)
   }
 
   /// Whether the targets hold what was written.

@@ -95,6 +95,12 @@ final class RDMAConnection: TransportConnection {
         return .failed(error, missing: transfer.missing(of: plan))
       }
       if let mismatch = transfer.mismatch { return .mismatch(mismatch) }
+      // All that was asked for has come, so the queue pairs are as good as before.
+      if transfer.isStopped {
+        return .failed(
+          BatonError(.cancelled, "the migration was cancelled"), missing: transfer.missing(of: plan)
+        )
+      }
       return .complete
     }
   }
@@ -120,7 +126,6 @@ final class RDMAConnection: TransportConnection {
       if transfer.isIdle { break }
       try takeNext(&transfer)
     }
-    if transfer.isStopped { throw BatonError(.cancelled, "the migration was cancelled") }
   }
 
   /// Takes what has come, once something has.

@@ -29,8 +29,6 @@ struct RDMAHardware: Sendable {
   private let gidIndex: UInt8?
 
   var devices: [DeviceContext] { domains.map(\.device) }
-  /// As much as every device takes as one memory region.
-  var regionBytes: Int { devices.map { Int(clamping: $0.limits.regionBytes) }.min() ?? 0 }
 
   /// Opens all devices; those that cannot be opened are left out.
   ///

@@ -62,6 +62,7 @@ final class RDMALender: Sendable {
         made = (.windows(windows), access(to: extents, by: windows))
       } else {
         made = (.regions, access(toAllOf: extents, of: sources))
+        guard made.1.protection != nil else { return made.1 }
       }
       state.loans[ticket] = made
       return made.1

@@ -101,14 +101,17 @@ final class RDMARegistration: Sendable {
       let took = ContinuousClock.now - start
       pinningTime.withLock { $0 += took }
     }
-    try PlatformThread.inParallel(new.count * sections.count, name: "rdma-pin") {
-      place throws(BatonError) in
-      let bytes = sections[place % sections.count]
-      let section = Section(
-        try RegisteredMemory(
-          new[place / sections.count], address: self.address + UInt(bytes.lowerBound),
-          length: bytes.count, use: self.use, isRelaxed: self.isRelaxed))
-      made.withLock { $0[place] = section }
+    let all = new.count * sections.count
+    let threads = min(all, MigrationLimits.pinningThreads)
+    try PlatformThread.inParallel(threads, name: "rdma-pin") { thread throws(BatonError) in
+      for place in stride(from: thread, to: all, by: threads) {
+        let bytes = sections[place % sections.count]
+        let section = Section(
+          try RegisteredMemory(
+            new[place / sections.count], address: self.address + UInt(bytes.lowerBound),
+            length: bytes.count, use: self.use, isRelaxed: self.isRelaxed))
+        made.withLock { $0[place] = section }
+      }
     }
   }
 
@@ -127,7 +130,7 @@ final class RDMARegistration: Sendable {
   /// The parts of an extent that lie in one section each.
   func parts(of extent: RegionExtent) -> [RegionExtent] {
     sections.map { $0.clamped(to: extent.offset..<extent.end) }.filter { !$0.isEmpty }
-      .map { RegionExtent(region: key, offset: $0.lowerBound, length: $0.count) }
+      .map { RegionExtent(region: extent.region, offset: $0.lowerBound, length: $0.count) }
   }
 
   /// What binds a window to a part of a section.

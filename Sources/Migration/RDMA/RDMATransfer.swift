@@ -32,7 +32,7 @@ struct RDMATransfer {
   /// Of the plan that is read, or was last: a short one costs no memory of its own.
   private var pieces: [Piece] = []
   private var checks: BlockChecks?
-  /// Tells the plan's completions from those of others.
+  /// Tells the plan's completions from those of others; 24 bits.
   private var number: UInt64 = 0
   private var next = 0
   private(set) var completed = 0
@@ -50,7 +50,7 @@ struct RDMATransfer {
   ///
   /// Throws as `RDMASources.place` does; nothing has been read then.
   mutating func begin(_ plan: MigrationPlan, under windows: [RDMAWindow]) throws(BatonError) {
-    number += 1
+    number = (number + 1) & 0xFF_FFFF
     checks = plan.checks
     (next, completed, mismatch, isStopped) = (0, 0, nil, false)
     for lane in lanes.indices { lanes[lane] = LaneState() }

@@ -19,6 +19,9 @@ final class RDMATransport: Transport {
     var lender: RDMALender?
     /// The owner's answer, made when the reader was admitted.
     var answer: [RDMAEndpoint.Lane] = []
+    /// Whether the reader can be admitted, if not now, by another link: its lanes do not fail to
+    /// fit this side's.
+    var mayBeAdmitted = true
     /// The owner's regions; none until the link is offered.
     var sources: [RegionKey: RDMARegistration] = [:]
   }
@@ -92,15 +95,18 @@ final class RDMATransport: Transport {
     of region: MemoryRegion, address: UInt, use: RegisteredMemory.Use,
     on ports: [RDMAHardware.Port]
   ) throws(BatonError) -> RDMARegistration {
-    let name = "\(address)+\(region.length.rawValue) \(use)"
+    let name =
+      "\(region.key): \(address)+\(region.length.rawValue) of \(region.unit.rawValue) \(use)"
     return try registrations.withLock { (registrations) throws(BatonError) in
       if let known = registrations[name] {
         try known.cover(ports)
         return known
       }
+      // As much as every device takes as one region.
+      let most = ports.map { Int(clamping: $0.device.limits.regionBytes) }.min() ?? Int.max
       let made = try RDMARegistration(
         region, address: address, use: use, ports: ports,
-        sectionBytes: min(hardware.regionBytes, options.registrationBytes.rawValue))
+        sectionBytes: min(most, options.registrationBytes.rawValue))
       registrations[name] = made
       return made
     }
@@ -125,15 +131,13 @@ final class RDMATransport: Transport {
         ports: lanes.ports.map(\.info), lanes: lanes.info(peerReads: false))
       return
     }
-    let (answer, lender) = state.withLock { state in
-      (state.links[link]?.answer ?? [], state.links[link]?.lender)
-    }
+    guard let entry = state.withLock({ $0.links[link] }), entry.mayBeAdmitted else { return }
     let told = shared.compactMap { region in
       region.sourceAddress.map {
         RDMAEndpoint.Region(key: region.key, length: region.length, address: UInt64($0))
       }
     }
-    guard let ports = lender?.lanes.ports else {
+    guard let ports = entry.lender?.lanes.ports else {
       // Another link may have lanes, once a port is up that is down now: the reader tries.
       info.rdma = RDMAEndpoint(ports: [], lanes: [], regions: told)
       return
@@ -151,13 +155,25 @@ final class RDMATransport: Transport {
       address: proof.address, use: .readByPeers, on: ports)
     state.withLock { [sources] in $0.links[link]?.sources = sources }
     info.rdma = RDMAEndpoint(
-      ports: ports.map(\.info), lanes: answer, regions: told,
+      ports: ports.map(\.info), lanes: entry.answer, regions: told,
       proof: RDMAEndpoint.Proof(
         address: UInt64(proof.address), remoteKeys: proven.windows(on: ports)[0].remoteKeys))
   }
 
   func admit(link: LinkID, peer: LinkPeer, remote: EndpointInfo) throws(BatonError) {
     guard let endpoint = remote.rdma else { return }
+    do throws(BatonError) {
+      try admit(link: link, peer: peer, endpoint)
+    } catch {
+      let mayBeAdmitted = error.code == .unavailable
+      state.withLock { $0.links[link]?.mayBeAdmitted = mayBeAdmitted }
+      throw error
+    }
+  }
+
+  private func admit(
+    link: LinkID, peer: LinkPeer, _ endpoint: RDMAEndpoint
+  ) throws(BatonError) {
     let count = min(endpoint.lanes.count, options.lanes)
     guard count > 0 else {
       throw BatonError(.invalidArgument, "\(peer.engine) has no queue pairs for link \(link)")
