@@ -87,10 +87,11 @@ struct ibv_qp *cverbs_create_queue_pair(struct ibv_pd *domain, struct ibv_cq *co
     return ibv_create_qp(domain, &attributes);
 }
 
-int cverbs_to_init(struct ibv_qp *pair, uint8_t port, int peer_reads)
+int cverbs_to_init(struct ibv_qp *pair, uint8_t port, uint16_t partition, int peer_reads)
 {
     struct ibv_qp_attr attributes = {
         .qp_state = IBV_QPS_INIT,
+        .pkey_index = partition,
         .port_num = port,
         .qp_access_flags = peer_reads ? IBV_ACCESS_REMOTE_READ : 0,
     };
@@ -106,8 +107,12 @@ int cverbs_to_ready(struct ibv_qp *pair, const cverbs_path *path)
         .dest_qp_num = path->queue_pair,
         .rq_psn = path->peer_sequence,
         .max_dest_rd_atomic = path->incoming_reads,
-        .min_rnr_timer = 12,
-        .ah_attr = {.dlid = path->lid, .port_num = path->port, .is_global = path->is_global != 0},
+        .min_rnr_timer = path->receiver_delay,
+        .ah_attr = {.dlid = path->lid,
+                    .sl = path->service_level,
+                    .src_path_bits = path->source_path_bits,
+                    .port_num = path->port,
+                    .is_global = path->is_global != 0},
     };
     if (path->is_global) {
         memcpy(receive.ah_attr.grh.dgid.raw, path->gid, sizeof path->gid);

@@ -53,6 +53,8 @@ extension EngineHost {
       transports: configuration.migration.transports, clusterKeys: keys,
       dataListeners: configuration.role == .prefill ? listeners : [],
       lanes: configuration.migration.lanes, gidIndex: configuration.migration.gidIndex,
+      trafficClass: configuration.migration.trafficClass,
+      serviceLevel: configuration.migration.serviceLevel,
       progressTimeoutMilliseconds: UInt32(configuration.control.peerTimeoutMilliseconds)
     ) { device, event in
       logger.log(

@@ -14,6 +14,9 @@ package struct MigrationOptions: Sendable {
   package var lanes: Int
   /// Which entry of a port's table of GIDs RDMA uses; nil for the best.
   package var gidIndex: UInt8?
+  /// Of RDMA packets that this side sends: `QueuePair.Path` says what they are.
+  package var trafficClass: UInt8
+  package var serviceLevel: UInt8
   /// What a device is given as one memory region at most, where it would take more.
   package var registrationBytes: ByteCount
   /// How long a data connection or device may bring nothing, though asked, before another is tried.
@@ -45,6 +48,7 @@ package struct MigrationOptions: Sendable {
   package init(
     transports: [TransportKind] = TransportKind.allCases, clusterKeys: ClusterKeys? = nil,
     dataListeners: [DataListener] = [], lanes: Int = defaultLanes, gidIndex: UInt8? = nil,
+    trafficClass: UInt8 = 0, serviceLevel: UInt8 = 0,
     registrationBytes: ByteCount = ByteCount(Int.max),
     progressTimeoutMilliseconds: UInt32 = defaultProgressTimeoutMilliseconds,
     onDeviceEvent: @escaping @Sendable (_ device: String, DeviceEvent) -> Void = { _, _ in }
@@ -54,6 +58,8 @@ package struct MigrationOptions: Sendable {
     self.dataListeners = dataListeners
     self.lanes = lanes
     self.gidIndex = gidIndex
+    self.trafficClass = trafficClass
+    self.serviceLevel = serviceLevel
     self.registrationBytes = registrationBytes
     self.progressTimeoutMilliseconds = progressTimeoutMilliseconds
     self.onDeviceEvent = onDeviceEvent

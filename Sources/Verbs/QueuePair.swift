@@ -59,8 +59,16 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
     /// How often. 7 would be for ever on some devices.
     package var retries: UInt8 = 5
     package var receiverRetries: UInt8 = 5
+    /// What a peer is told to wait whose request comes too early, by the code of InfiniBand 1.2.1,
+    /// 9.7.5.2.8: 12 is 0.64 ms. READs need no receiver.
+    package var receiverDelay: UInt8 = 12
     package var hopLimit: UInt8 = 64
+    /// Of the packets' GRH; on RoCE v2 the IP header's, of which the upper six bits are the DSCP.
     package var trafficClass: UInt8 = 0
+    /// 0 to 15; on RoCE the VLAN priority.
+    package var serviceLevel: UInt8 = 0
+    /// Which of a port's LIDs packets come from, where it has several.
+    package var sourcePathBits: UInt8 = 0
 
     package init(
       queuePair: UInt32, ownSequence: UInt32, peerSequence: UInt32, port: UInt8, mtu: ByteCount,
@@ -106,10 +114,15 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
 
   /// RESET to INIT.
   ///
-  /// - Parameter peerReads: whether the other end may read this side's memory.
-  package borrowing func initialize(port: UInt8, peerReads: Bool) throws(BatonError) {
+  /// - Parameters:
+  ///   - partition: the place of the partition key in the port's table; 0 is the default one's.
+  ///   - peerReads: whether the other end may read this side's memory.
+  package borrowing func initialize(
+    port: UInt8, partition: UInt16 = 0, peerReads: Bool
+  ) throws(BatonError) {
     try check(
-      unsafe cverbs_to_init(pair, port, peerReads ? 1 : 0), "ibv_modify_qp to INIT", subject)
+      unsafe cverbs_to_init(pair, port, partition, peerReads ? 1 : 0), "ibv_modify_qp to INIT",
+      subject)
   }
 
   /// INIT to RTR and RTS.
@@ -129,6 +142,9 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
     }
     wire.hop_limit = path.hopLimit
     wire.traffic_class = path.trafficClass
+    wire.service_level = path.serviceLevel & 0xF
+    wire.source_path_bits = path.sourcePathBits & 0x7F
+    wire.receiver_delay = path.receiverDelay & 0x1F
     wire.outgoing_reads = UInt8(clamping: path.outgoingReads)
     wire.incoming_reads = UInt8(clamping: path.incomingReads)
     wire.timeout = path.timeout

@@ -13,6 +13,7 @@ import Testing
     "log-level": "loud", "control-address": "8000", "cluster-key-file": "", "compression": "gzip",
     "peer-timeout-ms": "1", "request-timeout": "0",
     "transport": "shm,ucx", "lanes": "0", "data-port": "65536", "gid-index": "256",
+    "traffic-class": "256", "service-level": "16",
     "config": "",
   ]
 

@@ -8,15 +8,20 @@ package struct MigrationConfiguration: Hashable, Sendable {
   package var lanes: Int
   /// On which a prefill engine takes data connections; 0 for any that is free.
   package var dataPort: UInt16
-
   /// Which entry of a port's table of GIDs RDMA uses; nil for the best.
   package var gidIndex: UInt8?
+  /// Of RDMA packets.
+  package var trafficClass: UInt8
+  /// 0 to 15.
+  package var serviceLevel: UInt8
 
   /// Throws `BatonError` with `invalidArgument` for a setting that is given a wrong value.
   init(settings: SettingsResolver) throws(BatonError) {
     transports = try settings.value(of: Settings.transport)
     lanes = try settings.value(of: Settings.lanes)
     gidIndex = try settings.value(of: Settings.gidIndex)
+    trafficClass = UInt8(try settings.value(of: Settings.trafficClass))
+    serviceLevel = UInt8(try settings.value(of: Settings.serviceLevel))
     dataPort = UInt16(try settings.value(of: Settings.dataPort))
   }
 

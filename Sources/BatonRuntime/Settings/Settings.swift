@@ -105,6 +105,14 @@ package enum Settings {
     "gid-index", described: "the best for each peer",
     help: "Entry of an RDMA port's table of GIDs that must be used; baton doctor lists them.",
     commands: [.prefill, .decode])
+  package static let trafficClass = Setting.integer(
+    "traffic-class", in: 0...255, default: 0,
+    help: "Traffic class of RDMA packets, on RoCE the IP header's: DSCP 26 is 104.",
+    commands: [.prefill, .decode])
+  package static let serviceLevel = Setting.integer(
+    "service-level", in: 0...15, default: 0,
+    help: "Service level of RDMA packets, on RoCE their VLAN priority.",
+    commands: [.prefill, .decode])
   package static let dataPort = Setting.integer(
     "data-port", in: 0...65_535, default: 0,
     help: "Port on which data connections are taken, on the hosts of --listen; 0 takes a free one.",
@@ -149,8 +157,9 @@ package enum Settings {
     model, prefill, decode, hybrid, prefillAddress, decodeAddress, hybridAddress, host, port,
     controlAddress,
     servedModelName, maxConcurrent, requestTimeout, name, listen, advertise, clusterKeyFile,
-    compression, peerTimeout, handoff, verify, transport, lanes, gidIndex, dataPort, kvDataType,
-    kvBlocks, blockTokens, prefillChunk, recallBelow, threads, logLevel, config,
+    compression, peerTimeout, handoff, verify, transport, lanes, gidIndex, trafficClass,
+    serviceLevel, dataPort, kvDataType, kvBlocks, blockTokens, prefillChunk, recallBelow, threads,
+    logLevel, config,
   ]
 
   package static func all(of command: BatonCommand) -> [any SettingDescription] {

@@ -74,16 +74,20 @@ typedef struct cverbs_path {
     uint8_t gid_index;
     uint8_t hop_limit;
     uint8_t traffic_class;
+    uint8_t service_level;
+    uint8_t source_path_bits;
     uint8_t outgoing_reads;
     uint8_t incoming_reads;
     /* 4.096 us * 2^timeout until a request is sent again, at most `retries` times. */
     uint8_t timeout;
     uint8_t retries;
     uint8_t receiver_retries;
+    /* The code of how long a peer whose request comes too early is told to wait (IB 9.7.5.2.8). */
+    uint8_t receiver_delay;
 } cverbs_path;
 
 /* ibv_modify_qp from RESET to INIT; to RTR and RTS; to ERR. */
-int cverbs_to_init(struct ibv_qp *_Nonnull pair, uint8_t port, int peer_reads);
+int cverbs_to_init(struct ibv_qp *_Nonnull pair, uint8_t port, uint16_t partition, int peer_reads);
 int cverbs_to_ready(struct ibv_qp *_Nonnull pair, const cverbs_path *_Nonnull path);
 int cverbs_to_error(struct ibv_qp *_Nonnull pair);
 

@@ -81,15 +81,17 @@ final class RDMALanes: Sendable {
   ///   - gids: of both ends; nil where the port is reached by LID.
   func connect(
     _ lane: Lane, to peer: RDMAEndpoint.Lane, on port: RDMAEndpoint.Port,
-    gids: (own: UInt8, peer: [UInt8])?, peerReads: Bool
+    gids: (own: UInt8, peer: [UInt8])?, peerReads: Bool, options: MigrationOptions
   ) throws(BatonError) {
     let own = ports[lane.port].port
     let atOnce = min(reads(of: lane, peerReads: peerReads), peer.reads)
-    try lane.pair.connect(
-      QueuePair.Path(
-        queuePair: peer.queuePair, ownSequence: lane.sequence, peerSequence: peer.sequence,
-        port: own.number, mtu: min(own.mtu, ByteCount(Int(port.mtu))), lid: port.lid, gids: gids,
-        outgoingReads: peerReads ? 0 : atOnce, incomingReads: peerReads ? atOnce : 0))
+    var path = QueuePair.Path(
+      queuePair: peer.queuePair, ownSequence: lane.sequence, peerSequence: peer.sequence,
+      port: own.number, mtu: min(own.mtu, ByteCount(Int(port.mtu))), lid: port.lid, gids: gids,
+      outgoingReads: peerReads ? 0 : atOnce, incomingReads: peerReads ? atOnce : 0)
+    path.trafficClass = options.trafficClass
+    path.serviceLevel = options.serviceLevel
+    try lane.pair.connect(path)
   }
 
   /// Looks for the completions of requests that were posted with `id` until `count` have succeeded,

@@ -191,7 +191,7 @@ final class RDMATransport: Transport {
       try lanes.connect(
         lane, to: theirs, on: port,
         gids: pair.map { (own.port.gids[$0.own].index, port.gids[$0.peer].gid) },
-        peerReads: true)
+        peerReads: true, options: options)
       answer[place].ownGID = pair?.own ?? 0
       answer[place].peerGID = pair?.peer ?? 0
     }
@@ -262,7 +262,8 @@ final class RDMATransport: Transport {
       let port = endpoint.ports[theirs.port]
       let gids: (UInt8, [UInt8])? =
         own.isEthernet ? (own.gids[theirs.peerGID].index, port.gids[theirs.ownGID].gid) : nil
-      try lanes.connect(lane, to: theirs, on: port, gids: gids, peerReads: false)
+      try lanes.connect(
+        lane, to: theirs, on: port, gids: gids, peerReads: false, options: options)
     }
     var targets: [RDMARegistration] = []
     for region in regions {
