@@ -145,6 +145,12 @@ int cverbs_to_error(struct ibv_qp *pair)
     return -ibv_modify_qp(pair, &attributes, IBV_QP_STATE);
 }
 
+int cverbs_to_reset(struct ibv_qp *pair)
+{
+    struct ibv_qp_attr attributes = {.qp_state = IBV_QPS_RESET};
+    return -ibv_modify_qp(pair, &attributes, IBV_QP_STATE);
+}
+
 int cverbs_post_reads(struct ibv_qp *pair, const cverbs_read *reads, size_t count, size_t *posted)
 {
     struct ibv_send_wr requests[CVERBS_CHAIN];

@@ -159,6 +159,12 @@ package struct QueuePair: ~Copyable, @unchecked Sendable {
     try check(unsafe cverbs_to_error(pair), "ibv_modify_qp to ERR", subject)
   }
 
+  /// To RESET from any state: what is outstanding is forgotten, without a completion, and the
+  /// device writes nothing of it any more.
+  package borrowing func reset() throws(BatonError) {
+    try check(unsafe cverbs_to_reset(pair), "ibv_modify_qp to RESET", subject)
+  }
+
   /// Posts `count` READs, `chain` at most, with one doorbell. Returns how many the device took, and
   /// the error that kept it from taking all.
   ///

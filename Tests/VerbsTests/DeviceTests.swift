@@ -124,8 +124,10 @@ struct DeviceTests {
     #expect(unsafe loopback.target.elementsEqual(loopback.source))
   }
 
-  @Test("A READ with a wrong key fails, and what is behind it is flushed")
-  func wrongKey() throws {
+  @Test(
+    "A READ with a wrong key, or past the region's end, fails, and what is behind it is flushed",
+    arguments: [(UInt32(0x5A5A00), 0), (UInt32(0), Loopback.bytes - 4_095)])
+  func refused(key: UInt32, offset: Int) throws {
     let loopback = try Loopback()
     let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
     let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
@@ -136,8 +138,9 @@ struct DeviceTests {
     let reads = (0..<4).map { place in
       QueuePair.Read(
         id: UInt64(place), localAddress: loopback.targetAddress,
-        remoteAddress: UInt64(loopback.sourceAddress), length: 4_096, localKey: target.localKey,
-        remoteKey: source.remoteKey ^ (place == 1 ? 0x5A5A00 : 0), isSignalled: true)
+        remoteAddress: UInt64(loopback.sourceAddress) + UInt64(place == 1 ? offset : 0),
+        length: 4_096, localKey: target.localKey,
+        remoteKey: source.remoteKey ^ (place == 1 ? key : 0), isSignalled: true)
     }
     #expect(reader.post(reads.count, { reads[$0] }).error == nil)
     let completions = try loopback.completions(4)
@@ -146,6 +149,26 @@ struct DeviceTests {
     // IBV_WC_REM_ACCESS_ERR
     #expect(completions[1].status == 10)
     #expect(completions[2...].allSatisfy { $0.isFlushed })
+  }
+
+  @Test("What is outstanding on a queue pair that is reset is forgotten")
+  func reset() throws {
+    let loopback = try Loopback()
+    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
+    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
+    let reader = try loopback.pair()
+    let owner = try loopback.pair()
+    try loopback.connect(reader, to: owner)
+    try loopback.connect(owner, to: reader)
+    try owner.fail()
+    let read = QueuePair.Read(
+      id: 9, localAddress: loopback.targetAddress, remoteAddress: UInt64(loopback.sourceAddress),
+      length: 4_096, localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: true)
+    #expect(reader.post(1, { _ in read }).error == nil)
+    // In ERR it would come back flushed.
+    try reader.reset()
+    for _ in 0..<1_000 { #expect(try loopback.queue.poll { _ in } == 0) }
+    #expect(unsafe loopback.target.allSatisfy { $0 == 0 })
   }
 
   @Test("Nothing is read from a queue pair in ERR, and its own requests come back")

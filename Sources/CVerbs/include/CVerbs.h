@@ -86,10 +86,11 @@ typedef struct cverbs_path {
     uint8_t receiver_delay;
 } cverbs_path;
 
-/* ibv_modify_qp from RESET to INIT; to RTR and RTS; to ERR. */
+/* ibv_modify_qp from RESET to INIT; to RTR and RTS; to ERR; to RESET. */
 int cverbs_to_init(struct ibv_qp *_Nonnull pair, uint8_t port, uint16_t partition, int peer_reads);
 int cverbs_to_ready(struct ibv_qp *_Nonnull pair, const cverbs_path *_Nonnull path);
 int cverbs_to_error(struct ibv_qp *_Nonnull pair);
+int cverbs_to_reset(struct ibv_qp *_Nonnull pair);
 
 /* One READ. `id` comes back with its completion. */
 typedef struct cverbs_read {

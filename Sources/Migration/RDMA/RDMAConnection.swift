@@ -174,8 +174,7 @@ final class RDMAConnection: TransportConnection {
     }
   }
 
-  /// Takes what comes back flushed. What does not in time, the device lets go of when the queue
-  /// pairs are destroyed.
+  /// Takes what comes back flushed. What does not in time, the device is made to let go of.
   private func drain(_ transfer: inout RDMATransfer) {
     let end = ContinuousClock.now + .milliseconds(Int(timeoutMilliseconds))
     while !transfer.isIdleOnDevice, ContinuousClock.now < end {
@@ -183,6 +182,7 @@ final class RDMAConnection: TransportConnection {
         _ = try? queue.poll { transfer.complete($0) }
       }
     }
+    if !transfer.isIdleOnDevice { lanes.reset() }
   }
 
   // MARK: Proving

@@ -129,6 +129,11 @@ final class RDMALanes: Sendable {
     lanes.contains { $0.pair.number == number && ports[$0.port].device === device }
   }
 
+  /// What is outstanding is forgotten: for a device that does not say any more what became of it.
+  func reset() {
+    for lane in lanes { try? lane.pair.reset() }
+  }
+
   /// All queue pairs to ERR: nothing is read over them any more, on either side.
   func fail() {
     for lane in lanes { try? lane.pair.fail() }
