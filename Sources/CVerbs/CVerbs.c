@@ -228,12 +228,15 @@ int cverbs_post_window_changes(struct ibv_qp *pair, const cverbs_window_change *
     return 0;
 }
 
-int cverbs_poll(struct ibv_cq *queue, cverbs_completion *completions, int capacity)
+int cverbs_poll(struct ibv_cq *queue, cverbs_completion *completions, int capacity, int looks)
 {
     struct ibv_wc found[CVERBS_CHAIN];
     if (capacity > CVERBS_CHAIN)
         capacity = CVERBS_CHAIN;
-    int count = ibv_poll_cq(queue, capacity, found);
+    int count;
+    do
+        count = ibv_poll_cq(queue, capacity, found);
+    while (count == 0 && --looks > 0);
     if (count < 0)
         return -EIO;
     for (int index = 0; index < count; ++index)

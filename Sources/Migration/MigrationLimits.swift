@@ -58,8 +58,10 @@ enum MigrationLimits {
   static let rdmaPiecesKept = 1_024
   /// One in so many READs of a chain has a completion, and the last.
   static let rdmaSignalEvery = 8
-  /// How often a reader looks for completions in vain before it sleeps: some 100 us.
-  static let rdmaPolls = 2_000
+  /// How often a reader polls for completions in vain before it sleeps, some 100 us, and how often
+  /// it looks each time where there is one queue.
+  static let rdmaPolls = 250
+  static let rdmaLooks = 8
   /// How long it sleeps at once: what a lost wake-up would cost.
   static let rdmaSleepMilliseconds: UInt32 = 100
   /// How long a device may take to bind or invalidate windows, which it does in microseconds.

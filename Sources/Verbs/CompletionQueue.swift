@@ -59,13 +59,17 @@ package final class CompletionQueue: @unchecked Sendable {
   }
 
   /// Calls `body` for each completion that is there, `batch` at most; returns how many there were.
-  package func poll(_ body: (Completion) -> Void) throws(BatonError) -> Int {
+  ///
+  /// - Parameter looks: how often it looks until it finds any.
+  package func poll(
+    looks: Int = 1, _ body: (Completion) -> Void
+  ) throws(BatonError) -> Int {
     let queue = unsafe queue
     let count = unsafe withUnsafeTemporaryAllocation(
       of: cverbs_completion.self, capacity: Self.batch
     ) { buffer in
       guard let first = buffer.baseAddress else { return CInt(0) }
-      let count = unsafe cverbs_poll(queue, first, CInt(Self.batch))
+      let count = unsafe cverbs_poll(queue, first, CInt(Self.batch), CInt(looks))
       for place in 0..<max(0, Int(count)) {
         let found = unsafe buffer[place]
         body(Completion(id: found.id, status: found.status))

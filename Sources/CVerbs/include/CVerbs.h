@@ -140,9 +140,12 @@ typedef struct cverbs_completion {
     uint32_t queue_pair;
 } cverbs_completion;
 
-/* How many completions were there, at most `capacity`; or a negative errno. */
+/*
+ * How many completions were there, at most `capacity`, when `looks` were taken or the first were
+ * found; or a negative errno.
+ */
 int cverbs_poll(struct ibv_cq *_Nonnull queue, cverbs_completion *_Nonnull completions,
-                int capacity);
+                int capacity, int looks);
 
 /* ibv_req_notify_cq for any completion, solicited or not. */
 int cverbs_arm(struct ibv_cq *_Nonnull queue);

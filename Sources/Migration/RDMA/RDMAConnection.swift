@@ -133,7 +133,7 @@ final class RDMAConnection: TransportConnection {
     let before = transfer.completed
     // A READ that is answered at once costs neither a sleep nor a look at the clock.
     for _ in 0..<MigrationLimits.rdmaPolls {
-      try take(&transfer)
+      try take(&transfer, looks: lanes.completions.count == 1 ? MigrationLimits.rdmaLooks : 1)
       if transfer.completed > before { return }
     }
     let end = ContinuousClock.now + .milliseconds(Int(timeoutMilliseconds))
@@ -147,10 +147,10 @@ final class RDMAConnection: TransportConnection {
   }
 
   /// Takes what is there.
-  private func take(_ transfer: inout RDMATransfer) throws(BatonError) {
+  private func take(_ transfer: inout RDMATransfer, looks: Int = 1) throws(BatonError) {
     var failure: BatonError?
     for queue in lanes.completions {
-      _ = try queue.poll { completion in
+      _ = try queue.poll(looks: looks) { completion in
         if !completion.isSuccess, failure == nil || !completion.isFlushed {
           failure = BatonError(
             completion: completion.status, subject: "the memory of \(peer.engine)")
