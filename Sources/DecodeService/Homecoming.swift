@@ -24,7 +24,7 @@ struct Homecoming: Sendable {
   private func copy(from position: Int) {
     copier.post {
       let count = borrowed.stamps.count
-      let piece = max(1, Self.pieceBytes.rawValue / pool.geometry.blockBytes.rawValue)
+      let piece = max(1, Self.pieceBytes.rawValue / pool.layout.blockBytes)
       let end = min(position + piece, count)
       do throws(BatonError) {
         _ = try borrowed.copyHome(

@@ -86,7 +86,7 @@ extension EngineHost {
   package func grant(
     _ ticket: TicketID, blocks: [BlockRange], link: LinkID
   ) -> TicketAccess {
-    let blockBytes = pool.geometry.blockBytes.rawValue
+    let blockBytes = pool.layout.blockBytes
     let extents = blocks.map { range in
       RegionExtent(
         region: PoolLayout.blocksKey, offset: Int(range.first.rawValue) * blockBytes,

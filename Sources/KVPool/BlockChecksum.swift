@@ -11,7 +11,7 @@ package struct BlockChecksum: Sendable {
   /// Takes in the next bytes of the block, counted from its first.
   package mutating func feed(_ bytes: Range<Int>, of block: BlockIndex, in pool: KVPool) {
     precondition(
-      0 <= bytes.lowerBound && bytes.upperBound <= pool.geometry.blockBytes.rawValue,
+      0 <= bytes.lowerBound && bytes.upperBound <= pool.layout.blockBytes,
       "bytes \(bytes) of a block of \(pool.geometry.blockBytes)")
     let start = unsafe pool.bytes(of: block) + bytes.lowerBound
     unsafe ck_checksum_feed(ck_fastest_path(), &state, start, bytes.count)

@@ -23,7 +23,7 @@ package struct BorrowedBlocks: Sendable {
 
   /// Where each block lies in this process; to be read only.
   package var addresses: [UInt] {
-    let blockBytes = UInt(pool.layout.geometry.blockBytes.rawValue)
+    let blockBytes = UInt(pool.layout.blockBytes)
     let start = pool.address(of: BlockIndex(0))
     // There are as many stamps as blocks. Appending would look at the capacity for each.
     return unsafe Array(unsafeUninitializedCapacity: stamps.count) { addresses, count in
