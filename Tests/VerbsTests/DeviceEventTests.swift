@@ -62,16 +62,9 @@ struct LabDeviceEventTests {
   func completionQueue() async throws {
     let loopback = try Loopback(completions: 1)
     let recorder = try Recorder(loopback.device)
-    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
-    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
-    let reader = try loopback.pair()
-    let owner = try loopback.pair()
-    try loopback.connect(reader, to: owner)
-    try loopback.connect(owner, to: reader)
-    let read = QueuePair.Read(
-      id: 0, localAddress: loopback.targetAddress, remoteAddress: UInt64(loopback.sourceAddress),
-      length: 64, localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: true)
-    #expect(reader.post(32, { _ in read }).error == nil)
+    let ends = try loopback.ends()
+    let read = ends.read(id: 0, length: 64)
+    #expect(ends.reader.post(32, { _ in read }).error == nil)
     await recorder.wait(for: .completionQueueFailed(number: loopback.queue.number))
     let other = try CompletionQueue(device: loopback.device, capacity: 1)
     #expect(other.number != loopback.queue.number)

@@ -41,20 +41,45 @@ final class Loopback {
   var sourceAddress: UInt { unsafe UInt(bitPattern: source.baseAddress) }
   var targetAddress: UInt { unsafe UInt(bitPattern: target.baseAddress) }
 
-  func registered(
-    _ address: UInt, _ use: RegisteredMemory.Use, isRelaxed: Bool = false
+  private func registered(
+    _ address: UInt, _ use: RegisteredMemory.Use, isRelaxed: Bool
   ) throws(BatonError) -> RegisteredMemory {
     try RegisteredMemory(
       domain, address: address, length: Self.bytes, use: use, isRelaxed: isRelaxed)
   }
 
-  func pair() throws(BatonError) -> QueuePair {
+  /// Two queue pairs that are connected with each other, and both memories registered.
+  struct Ends: ~Copyable {
+    let source: RegisteredMemory
+    let target: RegisteredMemory
+    let reader: QueuePair
+    let owner: QueuePair
+
+    /// Of the first bytes to the first bytes.
+    func read(id: UInt64, length: Int) -> QueuePair.Read {
+      QueuePair.Read(
+        id: id, localAddress: target.address, remoteAddress: UInt64(source.address),
+        length: length, localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: true)
+    }
+  }
+
+  func ends(isRelaxed: Bool = false) throws -> Ends {
+    let ends = Ends(
+      source: try registered(sourceAddress, .readByPeers, isRelaxed: isRelaxed),
+      target: try registered(targetAddress, .targetOfReads, isRelaxed: isRelaxed),
+      reader: try pair(), owner: try pair())
+    try connect(ends.reader, to: ends.owner)
+    try connect(ends.owner, to: ends.reader)
+    return ends
+  }
+
+  private func pair() throws(BatonError) -> QueuePair {
     let pair = try QueuePair(domain, completions: queue, requests: 128)
     try pair.initialize(port: 1, peerReads: true)
     return pair
   }
 
-  func connect(_ one: borrowing QueuePair, to other: borrowing QueuePair) throws {
+  private func connect(_ one: borrowing QueuePair, to other: borrowing QueuePair) throws {
     let port = try #require(device.port(1))
     let best = GID.bestPair(own: port.gids, peer: port.gids)
     try one.connect(
@@ -100,23 +125,17 @@ struct DeviceTests {
     arguments: [false, true])
   func reads(isRelaxed: Bool) throws {
     let loopback = try Loopback()
-    let source = try loopback.registered(
-      loopback.sourceAddress, .readByPeers, isRelaxed: isRelaxed)
-    let target = try loopback.registered(
-      loopback.targetAddress, .targetOfReads, isRelaxed: isRelaxed)
-    let reader = try loopback.pair()
-    let owner = try loopback.pair()
-    try loopback.connect(reader, to: owner)
-    try loopback.connect(owner, to: reader)
+    let ends = try loopback.ends(isRelaxed: isRelaxed)
     let piece = Loopback.bytes / 64
     // From the last piece to the first, so that each lands elsewhere than it lies in the order.
     let reads = (0..<64).map { place in
       QueuePair.Read(
         id: UInt64(place), localAddress: loopback.targetAddress + UInt((63 - place) * piece),
         remoteAddress: UInt64(loopback.sourceAddress) + UInt64((63 - place) * piece), length: piece,
-        localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: place % 16 == 15)
+        localKey: ends.target.localKey, remoteKey: ends.source.remoteKey,
+        isSignalled: place % 16 == 15)
     }
-    let (posted, error) = reader.post(reads.count) { reads[$0] }
+    let (posted, error) = ends.reader.post(reads.count) { reads[$0] }
     #expect(posted == 64 && error == nil)
     let completions = try loopback.completions(4)
     #expect(completions.map(\.id) == [15, 31, 47, 63])
@@ -129,20 +148,15 @@ struct DeviceTests {
     arguments: [(UInt32(0x5A5A00), 0), (UInt32(0), Loopback.bytes - 4_095)])
   func refused(key: UInt32, offset: Int) throws {
     let loopback = try Loopback()
-    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
-    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
-    let reader = try loopback.pair()
-    let owner = try loopback.pair()
-    try loopback.connect(reader, to: owner)
-    try loopback.connect(owner, to: reader)
+    let ends = try loopback.ends()
     let reads = (0..<4).map { place in
       QueuePair.Read(
         id: UInt64(place), localAddress: loopback.targetAddress,
         remoteAddress: UInt64(loopback.sourceAddress) + UInt64(place == 1 ? offset : 0),
-        length: 4_096, localKey: target.localKey,
-        remoteKey: source.remoteKey ^ (place == 1 ? key : 0), isSignalled: true)
+        length: 4_096, localKey: ends.target.localKey,
+        remoteKey: ends.source.remoteKey ^ (place == 1 ? key : 0), isSignalled: true)
     }
-    #expect(reader.post(reads.count, { reads[$0] }).error == nil)
+    #expect(ends.reader.post(reads.count, { reads[$0] }).error == nil)
     let completions = try loopback.completions(4)
     #expect(completions.map(\.id) == [0, 1, 2, 3])
     #expect(completions[0].isSuccess)
@@ -154,19 +168,12 @@ struct DeviceTests {
   @Test("What is outstanding on a queue pair that is reset is forgotten")
   func reset() throws {
     let loopback = try Loopback()
-    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
-    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
-    let reader = try loopback.pair()
-    let owner = try loopback.pair()
-    try loopback.connect(reader, to: owner)
-    try loopback.connect(owner, to: reader)
-    try owner.fail()
-    let read = QueuePair.Read(
-      id: 9, localAddress: loopback.targetAddress, remoteAddress: UInt64(loopback.sourceAddress),
-      length: 4_096, localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: true)
-    #expect(reader.post(1, { _ in read }).error == nil)
+    let ends = try loopback.ends()
+    try ends.owner.fail()
+    let read = ends.read(id: 9, length: 4_096)
+    #expect(ends.reader.post(1, { _ in read }).error == nil)
     // In ERR it would come back flushed.
-    try reader.reset()
+    try ends.reader.reset()
     for _ in 0..<1_000 { #expect(try loopback.queue.poll { _ in } == 0) }
     #expect(unsafe loopback.target.allSatisfy { $0 == 0 })
   }
@@ -174,18 +181,11 @@ struct DeviceTests {
   @Test("Nothing is read from a queue pair in ERR, and its own requests come back")
   func failed() throws {
     let loopback = try Loopback()
-    let source = try loopback.registered(loopback.sourceAddress, .readByPeers)
-    let target = try loopback.registered(loopback.targetAddress, .targetOfReads)
-    let reader = try loopback.pair()
-    let owner = try loopback.pair()
-    try loopback.connect(reader, to: owner)
-    try loopback.connect(owner, to: reader)
-    try owner.fail()
-    let read = QueuePair.Read(
-      id: 9, localAddress: loopback.targetAddress, remoteAddress: UInt64(loopback.sourceAddress),
-      length: 4_096, localKey: target.localKey, remoteKey: source.remoteKey, isSignalled: true)
-    #expect(reader.post(1, { _ in read }).error == nil)
-    try reader.fail()
+    let ends = try loopback.ends()
+    try ends.owner.fail()
+    let read = ends.read(id: 9, length: 4_096)
+    #expect(ends.reader.post(1, { _ in read }).error == nil)
+    try ends.reader.fail()
     let completions = try loopback.completions(1)
     #expect(completions.map(\.id) == [9])
     #expect(completions.first?.isSuccess == false)
